@@ -1,0 +1,231 @@
+"""What everything else speaks: aliases, and the NamedTuples of a game.
+
+A *game* is a table of objectives (rows) by parameter groups (columns), played by turns.
+Nothing here computes anything beyond book-keeping; nothing here imports another module of ours.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+Array = jax.Array
+Key = jax.Array  # a typed PRNG key, as made by `jax.random.key`
+PyTree = Any
+Batch = Mapping[str, Array]
+Coefficient = float | Callable[[Array], Array]  # constant, or a function of the step
+
+
+class Context(NamedTuple):
+    """What a pass through a network needs to know beside its inputs.
+
+    `stride` and `offset` say which examples of the global batch a slice holds (repeats, gradient
+    accumulation), so that random draws belong to an example and not to a device or a slice.
+    """
+
+    key: Key
+    step: Array  # shape=(), dtype=int32
+    train: bool = True
+    axis_name: str | None = None  # the pmap axis, None under jit
+    stride: int = 1
+    offset: int = 0
+
+    def fold(self, tag: str | int) -> Context:
+        """The same context with another key: one for every separately drawn thing."""
+        data = zlib.crc32(tag.encode()) if isinstance(tag, str) else tag
+        return self._replace(key=jax.random.fold_in(self.key, data))
+
+    def index(self, n: int) -> Array:
+        """Global example numbers, shape [n], of the n consecutive examples that this slice holds."""
+        start = 0 if self.axis_name is None else jax.lax.axis_index(self.axis_name) * n
+        return (start + jnp.arange(n)) * self.stride + self.offset
+
+
+class Network(NamedTuple):
+    """A pair of pure functions; `nets.from_linen` makes one from a Flax module.
+
+    init: `(key, *inputs) -> {"params": ..., other collections}`
+    apply: `(variables, *inputs, context) -> (outputs, collections)`, where `collections` holds the
+        new values of the mutable collections (empty if there are none or `context.train` is False).
+    """
+
+    init: Callable[..., dict[str, PyTree]]
+    apply: Callable[..., tuple[Any, dict[str, PyTree]]]
+
+
+class Variables(NamedTuple):
+    """All variables of a game during one pass.
+
+    params: one tree per *entry* of the table: `"disc"`, or `"shared@gen"` for a group in a role.
+    state: the mutable collections, one dict per *group*; roles of a group share them.
+    """
+
+    params: dict[str, PyTree]
+    state: dict[str, dict[str, PyTree]]
+
+    def of(self, entry: str) -> dict[str, PyTree]:
+        """The variables of a group in a role, as a network takes them."""
+        group = group_of(entry)
+        params = self.params[entry] if entry in self.params else self.params[group]
+        return {"params": params, **self.state.get(group, {})}
+
+    def apply(
+        self, network: Network, entry: str, *inputs: Any, context: Context
+    ) -> tuple[Any, Variables]:
+        """Runs `network` with the variables of `entry`; returns outputs and the variables after it."""
+        outputs, collections = network.apply(self.of(entry), *inputs, context=context)
+        if not collections:
+            return outputs, self
+        state = {**self.state, group_of(entry): {**self.state[group_of(entry)], **collections}}
+        return outputs, self._replace(state=state)
+
+
+def group_of(entry: str) -> str:
+    """`"shared@gen"` speaks of the group `"shared"` in the role `"gen"`."""
+    return entry.split("@", 1)[0]
+
+
+class Loss(NamedTuple):
+    """One objective's value in one pass: per example, or a batch statistic.
+
+    values: shape [n], or [] for a batch statistic (which takes its moments over devices itself).
+    mask: shape [n], 1 where the example has what the objective needs (a label); None is all ones.
+    """
+
+    values: Array
+    mask: Array | None = None
+
+
+class Outcome(NamedTuple):
+    """What a turn's function returns: every objective of the turn from one forward pass.
+
+    metrics: further values for people (accuracies, mean logits), reduced as losses are.
+    """
+
+    losses: dict[str, Loss]
+    variables: Variables
+    metrics: dict[str, Loss] = {}  # noqa: RUF012
+
+
+class Objective(NamedTuple):
+    """One row of the table: what an objective does to which groups.
+
+    entries: coefficient by group (or `group@role`): positive descends, negative ascends.
+    every: the row is played at every k-th step only, its coefficients times k (a lazy penalty).
+    """
+
+    entries: Mapping[str, Coefficient]
+    every: int = 1
+
+
+class Weighting(NamedTuple):
+    """Maps losses (and the Gramian of their gradients) to one weight per objective.
+
+    init: `(num_tasks) -> state`
+    update: `(key, losses[T], gramian[T, T] | None, state) -> (weights[T], state)`
+    needs_gramian: without it one backward pass serves all objectives, and `gramian` is None.
+    observe: `(losses_after[T], state) -> state`, for methods that look at the losses after a step.
+    num_batches: how many independent batches the Gramian takes; the turn splits its batch.
+    epoch_steps: steps per epoch, for methods that speak of epochs.
+    """
+
+    init: Callable[[int], PyTree]
+    update: Callable[[Key, Array, Array | None, PyTree], tuple[Array, PyTree]]
+    needs_gramian: bool = True
+    observe: Callable[[Array, PyTree], PyTree] | None = None
+    num_batches: int = 1
+    epoch_steps: int | None = None
+
+
+class Aggregator(NamedTuple):
+    """Maps the rows (one gradient tree per objective) to one direction.
+
+    init: `(num_tasks) -> state`
+    update: `(key, losses[T], rows, state) -> (direction, weights[T], state)`, where `rows` is a tree
+        whose leaves have a leading axis [T], and `direction` the same tree without it.
+    scales_private: whether groups of a single objective take their gradient times its weight.
+    """
+
+    init: Callable[[int], PyTree]
+    update: Callable[[Key, Array, PyTree, PyTree], tuple[PyTree, Array, PyTree]]
+    observe: Callable[[Array, PyTree], PyTree] | None = None
+    num_batches: int = 1
+    epoch_steps: int | None = None
+    scales_private: bool = False
+
+
+Losses = Callable[[Variables, Batch, Context], Outcome]
+Optimizer = optax.GradientTransformation
+
+
+class Turn(NamedTuple):
+    """A player: objectives, the groups that they move, and how.
+
+    losses: the one function of the turn, `(variables, batch, context) -> Outcome`.
+    objectives: the rows, by name; every name is a key of the outcome's losses.
+    optimizer: one for all groups of the turn together, or one by group.
+    weighting: how the objectives are put together; None is the plain sum.
+    repeats: runs of the turn within a step, each on its own slice of the batch.
+    every: the turn is played at every k-th step only.
+    """
+
+    name: str
+    losses: Losses
+    objectives: Mapping[str, Objective]
+    optimizer: Optimizer | Mapping[str, Optimizer]
+    weighting: Weighting | Aggregator | None = None
+    repeats: int = 1
+    every: int = 1
+
+
+class Game(NamedTuple):
+    """Groups, turns and what one does with the result.
+
+    init: `(key, batch) -> {group: {"params": ..., other collections}}`
+    turns: played in this order within a step.
+    ema: half-life, in examples of the global batch, of the averaged copy of a group.
+    sample: `(variables, n, labels | None, context) -> examples`; None where nothing is generated.
+    predict: by name, `(variables, inputs, context) -> outputs` (class logits, features).
+    frozen: groups that nothing trains, on purpose.
+    """
+
+    init: Callable[[Key, Batch], dict[str, dict[str, PyTree]]]
+    turns: tuple[Turn, ...]
+    ema: Mapping[str, float] = {}  # noqa: RUF012
+    sample: Callable[..., Array] | None = None
+    predict: Mapping[str, Callable[..., Any]] = {}  # noqa: RUF012
+    frozen: tuple[str, ...] = ()
+
+
+class TrainState(NamedTuple):
+    """What the next step needs, and nothing else.
+
+    params, state: by group; opt: by turn; weighting: by turn; ema: `{"params", "state"}` by group.
+    """
+
+    step: Array  # shape=(), dtype=int32: updates done
+    examples: Array  # shape=(), dtype=int64 where enabled, else int32: examples received
+    params: dict[str, PyTree]
+    state: dict[str, dict[str, PyTree]]
+    opt: dict[str, PyTree]
+    weighting: dict[str, PyTree]
+    ema: dict[str, dict[str, PyTree]]
+
+
+class Updater(NamedTuple):
+    """A game that can be played: made by `alternating`.
+
+    init: `(key, batch) -> TrainState`
+    update: `(key, state, batch, axis_name=None, due=None) -> (TrainState, metrics)`
+    periods: the distinct periods k > 1 of lazy rows and turns, in rising order; `due` is a static
+        tuple of booleans in this order (None decides inside the program, from `state.step`).
+    """
+
+    init: Callable[[Key, Batch], TrainState]
+    update: Callable[..., tuple[TrainState, dict[str, Array]]]
+    periods: tuple[int, ...]
