@@ -1,0 +1,36 @@
+"""Flax Linen modules, and the one adapter that makes `Network`s of them."""
+
+from gan_mtl.nets.adapters import from_linen as from_linen
+from gan_mtl.nets.batch_norm import BatchNorm as BatchNorm
+from gan_mtl.nets.conv import conv_transpose as conv_transpose
+from gan_mtl.nets.conv import max_pool as max_pool
+from gan_mtl.nets.convnets import CNNTrunk as CNNTrunk
+from gan_mtl.nets.convnets import ConvTrunk as ConvTrunk
+from gan_mtl.nets.dcgan import DCGANGenerator as DCGANGenerator
+from gan_mtl.nets.dcgan import DCGANTrunk as DCGANTrunk
+from gan_mtl.nets.layers import ClassEmbedding as ClassEmbedding
+from gan_mtl.nets.layers import Conv as Conv
+from gan_mtl.nets.layers import ConvTranspose as ConvTranspose
+from gan_mtl.nets.layers import Dense as Dense
+from gan_mtl.nets.layers import dcgan_normal as dcgan_normal
+from gan_mtl.nets.layers import leaky_relu as leaky_relu
+from gan_mtl.nets.layers import lecun as lecun
+from gan_mtl.nets.minibatch import minibatch_stddev as minibatch_stddev
+from gan_mtl.nets.mlp import MLPGenerator as MLPGenerator
+from gan_mtl.nets.mlp import MLPTrunk as MLPTrunk
+from gan_mtl.nets.noise import Dropout as Dropout
+from gan_mtl.nets.noise import GaussianNoise as GaussianNoise
+from gan_mtl.nets.outputs import Head as Head
+from gan_mtl.nets.outputs import ProjectionHead as ProjectionHead
+from gan_mtl.nets.salimans import SalimansGenerator as SalimansGenerator
+from gan_mtl.nets.salimans import salimans_head as salimans_head
+from gan_mtl.nets.salimans import salimans_trunk as salimans_trunk
+from gan_mtl.nets.spectral import power_iteration as power_iteration
+from gan_mtl.nets.tutorials import multitask_trunk as multitask_trunk
+from gan_mtl.nets.tutorials import small_generator as small_generator
+from gan_mtl.nets.tutorials import small_trunk as small_trunk
+from gan_mtl.nets.tutorials import tapered_generator as tapered_generator
+from gan_mtl.nets.tutorials import tapered_trunk as tapered_trunk
+from gan_mtl.nets.tutorials import wide_generator as wide_generator
+from gan_mtl.nets.tutorials import wide_trunk as wide_trunk
+from gan_mtl.nets.weight_norm import WeightNormDense as WeightNormDense

@@ -1,0 +1,164 @@
+"""Layers with a kernel, and small things: every module takes `context` and a compute `dtype`.
+
+Parameters are float32; `dtype` (say bfloat16) is what inputs and parameters are cast to for the
+computation, None promotes them. Kernels are drawn from Flax's LeCun normal unless stated otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype
+from jaxtyping import Array, Float, Int
+
+from gan_mtl.nets import conv
+from gan_mtl.nets.spectral import spectral_kernel
+from gan_mtl.types import Context
+
+Activation = Callable[[Array], Array]
+Initializer = nn.initializers.Initializer
+
+lecun = nn.initializers.lecun_normal()
+dcgan_normal = nn.initializers.normal(0.02)  # Radford et al. 2016, section 3
+
+
+def leaky_relu(x: Float[Array, " *shape"], slope: float = 0.2) -> Float[Array, " *shape"]:
+    """max(x, slope * x), with the slope 0.2 that discriminators are used to."""
+    return jax.nn.leaky_relu(x, slope)
+
+
+def flatten(x: Float[Array, "n ..."]) -> Float[Array, "n d"]:
+    """All axes but the first in one."""
+    return x.reshape(x.shape[0], -1)
+
+
+def add_bias(x: Float[Array, "*n o"], bias: Float[Array, " o"] | None) -> Float[Array, "*n o"]:
+    """`x` plus one value per feature; `x` itself for None."""
+    return x if bias is None else x + bias.reshape((1,) * (x.ndim - 1) + (-1,))
+
+
+class Dense(nn.Module):
+    """`x w + b`.
+
+    Attributes:
+        features: number of units.
+        spectral: whether w is divided by its spectral norm (see `spectral_kernel`).
+        use_bias: whether there is b, zero at first.
+        kernel_init: initialiser of w.
+        dtype: compute dtype.
+    """
+
+    features: int
+    spectral: bool = False
+    use_bias: bool = True
+    kernel_init: Initializer = lecun
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n inputs"], *, context: Context) -> Float[Array, "n out"]:
+        """Shape [n, features]."""
+        kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features), jnp.float32)
+        kernel = spectral_kernel(self, kernel, context) if self.spectral else kernel
+        bias = _bias(self)
+        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
+        return add_bias(x @ kernel, bias)
+
+
+class Conv(nn.Module):
+    """Convolution of images [n, h, w, c] with "SAME" padding: ceil(size / stride).
+
+    Attributes:
+        features: number of channels out.
+        kernel_size: of the square window.
+        stride: of rows and columns.
+        spectral: whether the kernel, as a matrix [-1, features], has spectral norm 1.
+        use_bias, kernel_init, dtype: as for `Dense`.
+    """
+
+    features: int
+    kernel_size: int = 3
+    stride: int = 1
+    spectral: bool = False
+    use_bias: bool = True
+    kernel_init: Initializer = lecun
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w c"], *, context: Context) -> Float[Array, "n H W o"]:
+        """Shape [n, ceil(h / stride), ceil(w / stride), features]."""
+        _check_images(self, x)
+        shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+        kernel = spectral_kernel(self, kernel, context) if self.spectral else kernel
+        bias = _bias(self)
+        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
+        y = conv.conv(x, kernel, (self.stride, self.stride))
+        return add_bias(y, bias)
+
+
+class ConvTranspose(nn.Module):
+    """Transposed convolution of [n, h, w, c] to `stride` times the size, as Flax's with "SAME".
+
+    Attributes: as for `Conv`; there is no spectral form.
+    """
+
+    features: int
+    kernel_size: int = 4
+    stride: int = 2
+    use_bias: bool = True
+    kernel_init: Initializer = lecun
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w c"], *, context: Context) -> Float[Array, "n H W o"]:
+        """Shape [n, h * stride, w * stride, features]."""
+        del context
+        _check_images(self, x)
+        shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+        bias = _bias(self)
+        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
+        y = conv.conv_transpose(x, kernel, (self.stride, self.stride))
+        return add_bias(y, bias)
+
+
+class ClassEmbedding(nn.Module):
+    """One vector per class, to be handed to a conditional generator.
+
+    Attributes:
+        num_classes: labels are 0 .. num_classes - 1; others give NaN.
+        width: of the vectors, drawn from N(0, 1).
+        dtype: dtype of the outputs.
+    """
+
+    num_classes: int
+    width: int
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, labels: Int[Array, " n"], *, context: Context) -> Float[Array, "n width"]:
+        """Shape [n, width]."""
+        del context
+        table = self.param(
+            "embedding", nn.initializers.normal(1.0), (self.num_classes, self.width), jnp.float32
+        )
+        (table,) = promote_dtype(table, dtype=self.dtype)
+        return jnp.take(table, labels, axis=0, mode="fill", fill_value=jnp.nan)
+
+
+def _bias(module: Any) -> Array | None:
+    if not module.use_bias:
+        return None
+    return module.param("bias", nn.initializers.zeros, (module.features,), jnp.float32)
+
+
+def _check_images(module: nn.Module, x: Array) -> None:
+    if x.ndim != 4:
+        raise ValueError(
+            f"{type(module).__name__}: inputs of shape {x.shape} have {x.ndim} axes; "
+            "it takes images [n, height, width, channels]."
+        )

@@ -1,0 +1,126 @@
+"""From features to what leaves a network: squashed images, logits."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype
+from jaxtyping import Array, Float, Int
+
+from gan_mtl.nets.layers import Activation, Dense, flatten, leaky_relu
+from gan_mtl.nets.noise import GaussianNoise
+from gan_mtl.nets.spectral import spectral_kernel
+from gan_mtl.nets.weight_norm import WeightNormDense
+from gan_mtl.types import Context
+
+Output = Literal["sigmoid", "tanh", "none"]
+KernelNorm = Literal["weight", "spectral"] | None
+
+
+def squash(x: Float[Array, " *shape"], output: Output) -> Float[Array, " *shape"]:
+    """Maps a generator's last layer to the range of its images, in float32 or wider.
+
+    Args:
+        x: any shape.
+        output: "sigmoid" for images in (0, 1), "tanh" for (-1, 1), "none" to leave x as it is.
+
+    Returns:
+        Shape of `x`.
+
+    Raises:
+        ValueError: another `output`.
+    """
+    functions = {"sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "none": lambda x: x}
+    if output not in functions:
+        raise ValueError(f"output={output!r} is not one of {', '.join(map(repr, functions))}.")
+    return functions[output](x.astype(jnp.promote_types(x.dtype, jnp.float32)))
+
+
+def linear(
+    features: int, kernel_norm: KernelNorm, dtype: Any, *, name: str | None = None, **keywords: Any
+) -> nn.Module:
+    """A dense layer with the kernel plain (None), weight-normalised or spectrally normalised.
+
+    Raises:
+        ValueError: another `kernel_norm`.
+    """
+    if kernel_norm == "weight":
+        return WeightNormDense(features, dtype=dtype, name=name, **keywords)
+    if kernel_norm not in (None, "spectral"):
+        raise ValueError(f"kernel_norm={kernel_norm!r} is not None, 'weight' or 'spectral'.")
+    spectral = kernel_norm == "spectral"
+    return Dense(features, spectral=spectral, dtype=dtype, name=name, **keywords)
+
+
+class Head(nn.Module):
+    """Features to logits or regressions: hidden layers, if any, and a linear one.
+
+    Attributes:
+        out: number of outputs; None (or 1) gives one value per example of shape [n], never [n, 1].
+        widths: of hidden layers.
+        activation: after hidden layers.
+        kernel_norm: None, "weight" or "spectral", for all layers.
+        noise: standard deviation of Gaussian noise on the features in training.
+        data_init: for "weight": initialise from the data that `init` receives.
+        dtype: compute dtype.
+    """
+
+    out: int | None = None
+    widths: tuple[int, ...] = ()
+    activation: Activation = leaky_relu
+    kernel_norm: KernelNorm = None
+    noise: float = 0.0
+    data_init: bool = False
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(
+        self, features: Float[Array, "n ..."], *, context: Context
+    ) -> Float[Array, "n ..."]:
+        """Shape [n, out], or [n] where `out` is None or 1. Features [n, ...] are flattened."""
+        keywords: dict[str, Any] = {}
+        if self.kernel_norm == "weight":
+            keywords = {"data_init": self.data_init}
+        x = GaussianNoise(self.noise)(flatten(features), context=context)
+        for width in self.widths:
+            layer = linear(width, self.kernel_norm, self.dtype, **keywords)
+            x = self.activation(layer(x, context=context))
+        layer = linear(self.out or 1, self.kernel_norm, self.dtype, name="out", **keywords)
+        y = layer(x, context=context)
+        return y[:, 0] if self.out in (None, 1) else y
+
+
+class ProjectionHead(nn.Module):
+    """<emb(y), phi(x)> + linear(phi(x)): Miyato & Koyama 2018, arXiv 1802.05637, equation 3.
+
+    Attributes:
+        num_classes: labels are 0 .. num_classes - 1; others give NaN.
+        spectral: whether linear and embedding kernels are spectrally normalised, as in the paper.
+        dtype: compute dtype.
+    """
+
+    num_classes: int
+    spectral: bool = False
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(
+        self, features: Float[Array, "n ..."], labels: Int[Array, " n"], *, context: Context
+    ) -> Float[Array, " n"]:
+        """Logits, shape [n]. Features [n, ...] are flattened to phi."""
+        phi = flatten(features)
+        if labels.shape != phi.shape[:1]:
+            raise ValueError(
+                f"ProjectionHead: labels of shape {labels.shape} for {phi.shape[0]} examples; "
+                "labels are one integer per example, shape [n]."
+            )
+        psi = Dense(1, spectral=self.spectral, dtype=self.dtype, name="out")
+        shape = (self.num_classes, phi.shape[1])
+        table = self.param("embedding", nn.initializers.lecun_normal(1, 0), shape, jnp.float32)
+        table = spectral_kernel(self, table, context) if self.spectral else table
+        phi, table = promote_dtype(phi, table, dtype=self.dtype)
+        chosen = jnp.take(table, labels, axis=0, mode="fill", fill_value=jnp.nan)
+        return psi(phi, context=context)[:, 0] + jnp.sum(chosen * phi, axis=-1)
