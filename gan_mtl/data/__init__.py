@@ -1,0 +1,38 @@
+"""Host-side data: sets by name, few visible labels, and batches as a function of the step."""
+
+from gan_mtl.data.arrays import HIDDEN, Dataset, Split, carve, draw_labels, hide_labels, take
+from gan_mtl.data.catalogue import load, names
+from gan_mtl.data.convert import from_arrays, to_float, to_uint8
+from gan_mtl.data.digits import digits
+from gan_mtl.data.idx import read_idx
+from gan_mtl.data.manifest import assemble, verify
+from gan_mtl.data.protocol import with_labels, with_validation, with_visible
+from gan_mtl.data.resize import resize
+from gan_mtl.data.stream import Stream, stream
+from gan_mtl.data.tfds import prepare
+
+__all__ = [
+    "HIDDEN",
+    "Dataset",
+    "Split",
+    "Stream",
+    "assemble",
+    "carve",
+    "digits",
+    "draw_labels",
+    "from_arrays",
+    "hide_labels",
+    "load",
+    "names",
+    "prepare",
+    "read_idx",
+    "resize",
+    "stream",
+    "take",
+    "to_float",
+    "to_uint8",
+    "verify",
+    "with_labels",
+    "with_validation",
+    "with_visible",
+]
