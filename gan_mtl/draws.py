@@ -6,6 +6,7 @@ eight devices, jit, pmap and accumulated slices draw the same values.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -29,7 +30,8 @@ def uniform(
     n: int, shape: tuple[int, ...], context: Context, low: float = 0.0, high: float = 1.0
 ) -> Float[Array, "n ..."]:
     """Uniform values in [low, high), shape [n, *shape]."""
-    return per_example(lambda key: jax.random.uniform(key, shape, minval=low, maxval=high), n, context)
+    draw = functools.partial(jax.random.uniform, shape=shape, minval=low, maxval=high)
+    return per_example(draw, n, context)
 
 
 def integers(n: int, high: int, context: Context) -> Int[Array, " n"]:

@@ -18,7 +18,20 @@ Array = jax.Array
 Key = jax.Array  # a typed PRNG key, as made by `jax.random.key`
 PyTree = Any
 Batch = Mapping[str, Array]
-Coefficient = float | Callable[[Array], Array]  # constant, or a function of the step
+
+
+class Schedule(NamedTuple):
+    """A coefficient that changes with the step: `sign * value(step)`.
+
+    value: `(step) -> non-negative scalar`; text: how tables print it; sign: 1 descends, -1 ascends.
+    """
+
+    value: Callable[[Array], Array]
+    text: str
+    sign: int = 1
+
+
+Coefficient = float | Schedule
 
 
 class Context(NamedTuple):
@@ -41,7 +54,7 @@ class Context(NamedTuple):
         return self._replace(key=jax.random.fold_in(self.key, data))
 
     def index(self, n: int) -> Array:
-        """Global example numbers, shape [n], of the n consecutive examples that this slice holds."""
+        """Global numbers, shape [n], of the n examples that this slice holds on this device."""
         start = 0 if self.axis_name is None else jax.lax.axis_index(self.axis_name) * n
         return (start + jnp.arange(n)) * self.stride + self.offset
 
@@ -77,7 +90,7 @@ class Variables(NamedTuple):
     def apply(
         self, network: Network, entry: str, *inputs: Any, context: Context
     ) -> tuple[Any, Variables]:
-        """Runs `network` with the variables of `entry`; returns outputs and the variables after it."""
+        """Runs `network` with the variables of `entry`: its outputs and the variables after it."""
         outputs, collections = network.apply(self.of(entry), *inputs, context=context)
         if not collections:
             return outputs, self
@@ -109,7 +122,7 @@ class Outcome(NamedTuple):
 
     losses: dict[str, Loss]
     variables: Variables
-    metrics: dict[str, Loss] = {}  # noqa: RUF012
+    metrics: Mapping[str, Loss] = {}
 
 
 class Objective(NamedTuple):
@@ -129,33 +142,28 @@ class Weighting(NamedTuple):
     init: `(num_tasks) -> state`
     update: `(key, losses[T], gramian[T, T] | None, state) -> (weights[T], state)`
     needs_gramian: without it one backward pass serves all objectives, and `gramian` is None.
-    observe: `(losses_after[T], state) -> state`, for methods that look at the losses after a step.
-    num_batches: how many independent batches the Gramian takes; the turn splits its batch.
-    epoch_steps: steps per epoch, for methods that speak of epochs.
+    observe: `(losses_after[T], state) -> state`, for methods that look at the losses after a step
+        (one more forward pass on the same batch).
     """
 
     init: Callable[[int], PyTree]
     update: Callable[[Key, Array, Array | None, PyTree], tuple[Array, PyTree]]
     needs_gramian: bool = True
     observe: Callable[[Array, PyTree], PyTree] | None = None
-    num_batches: int = 1
-    epoch_steps: int | None = None
 
 
 class Aggregator(NamedTuple):
     """Maps the rows (one gradient tree per objective) to one direction.
 
     init: `(num_tasks) -> state`
-    update: `(key, losses[T], rows, state) -> (direction, weights[T], state)`, where `rows` is a tree
-        whose leaves have a leading axis [T], and `direction` the same tree without it.
+    update: `(key, losses[T], rows, state) -> (direction, weights[T], state)`, where the leaves of
+        `rows` have a leading axis [T], and `direction` is the same tree without it.
     scales_private: whether groups of a single objective take their gradient times its weight.
     """
 
     init: Callable[[int], PyTree]
     update: Callable[[Key, Array, PyTree, PyTree], tuple[PyTree, Array, PyTree]]
     observe: Callable[[Array, PyTree], PyTree] | None = None
-    num_batches: int = 1
-    epoch_steps: int | None = None
     scales_private: bool = False
 
 
@@ -196,9 +204,9 @@ class Game(NamedTuple):
 
     init: Callable[[Key, Batch], dict[str, dict[str, PyTree]]]
     turns: tuple[Turn, ...]
-    ema: Mapping[str, float] = {}  # noqa: RUF012
+    ema: Mapping[str, float] = {}
     sample: Callable[..., Array] | None = None
-    predict: Mapping[str, Callable[..., Any]] = {}  # noqa: RUF012
+    predict: Mapping[str, Callable[..., Any]] = {}
     frozen: tuple[str, ...] = ()
 
 

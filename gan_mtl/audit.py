@@ -1,0 +1,235 @@
+"""Checks of a game, by name and before anything runs: table, groups, batch, dead objectives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from gan_mtl import table
+from gan_mtl.gradients import take_slice
+from gan_mtl.types import (
+    Aggregator,
+    Array,
+    Batch,
+    Context,
+    Game,
+    Key,
+    TrainState,
+    Variables,
+    Weighting,
+    group_of,
+)
+
+Norms = dict[str, dict[str, dict[str, Array]]]
+
+
+def slices(game: Game) -> int:
+    """How many slices a batch holds: the largest number of repeats of a turn."""
+    return max(turn.repeats for turn in game.turns)
+
+
+def examples(batch: Batch) -> int:
+    """The number of examples in a batch: the longest first axis of its leaves."""
+    return max(x.shape[0] for x in batch.values())
+
+
+def check_table(game: Game) -> None:
+    """Raises ValueError for a table that cannot be played, whatever the networks."""
+    if not game.turns:
+        raise ValueError("The game has no turns: give it at least one Turn.")
+    names = [turn.name for turn in game.turns]
+    if len(set(names)) < len(names):
+        raise ValueError(f"Turns need distinct names, got {names}.")
+    for turn in game.turns:
+        if not turn.objectives:
+            raise ValueError(f"Turn {turn.name!r} has no objectives: give it at least one row.")
+        for field, value in (("repeats", turn.repeats), ("every", turn.every)):
+            if value < 1:
+                raise ValueError(f"Turn {turn.name!r}: {field} must be at least 1, got {value}.")
+        for name, row in turn.objectives.items():
+            if not row.entries:
+                raise ValueError(
+                    f"Objective {turn.name}/{name} claims no group: give it an entry in the table."
+                )
+            if row.every < 1:
+                raise ValueError(f"Objective {turn.name}/{name}: every must be at least 1.")
+        _check_weighting(turn)
+        for group in table.moved_groups(turn):
+            if all(turn.objectives[name].every > 1 for name in table.movers(turn, group)):
+                raise ValueError(
+                    f"Only lazy rows of turn {turn.name!r} move {group!r}, but its optimizer steps "
+                    "at every step: make them a turn of their own with `every`."
+                )
+        if isinstance(turn.optimizer, Mapping):
+            missing = [g for g in table.moved_groups(turn) if g not in turn.optimizer]
+            if missing:
+                raise ValueError(f"Turn {turn.name!r} has no optimizer for the groups {missing}.")
+    for group, half_life in game.ema.items():
+        if not half_life > 0:
+            raise ValueError(f"EMA half-life of group {group!r} must be positive, got {half_life}.")
+
+
+def _check_weighting(turn) -> None:
+    weighting = turn.weighting
+    if weighting is None:
+        return
+    needs_rows = isinstance(weighting, Aggregator) or weighting.needs_gramian
+    if needs_rows and not table.shared_groups(turn):
+        raise ValueError(
+            f"Turn {turn.name!r} has an aggregator, but no group is moved by two of its "
+            "objectives: drop it, or let two rows share a group."
+        )
+    if isinstance(weighting, Weighting) and not table.weighted(turn):
+        raise ValueError(
+            f"Turn {turn.name!r} has a loss weighting, but all its objectives are ascended or lazy."
+        )
+
+
+def check_groups(game: Game, groups: Mapping[str, Any]) -> None:
+    """Raises ValueError if table and groups do not agree."""
+    known = sorted(groups)
+    trained: set[str] = set()
+    for turn in game.turns:
+        for name, row in turn.objectives.items():
+            for entry in row.entries:
+                if group_of(entry) not in groups:
+                    raise ValueError(
+                        f"Objective {turn.name}/{name} moves {entry!r}, which is no group of the "
+                        f"game; its groups are {known}."
+                    )
+        trained |= set(table.moved_groups(turn))
+    idle = sorted(g for g in set(groups) - trained - set(game.frozen) if _has_params(groups[g]))
+    if idle:
+        raise ValueError(
+            f"Nothing trains the groups {idle}: give them an entry in the table, or list them in "
+            "the game's `frozen`."
+        )
+    for group in game.ema:
+        if group not in groups:
+            raise ValueError(f"EMA of {group!r}, which is no group of the game; groups: {known}.")
+
+
+def _has_params(group: Mapping[str, Any]) -> bool:
+    return bool(jax.tree.leaves(group["params"]))
+
+
+def check_outcomes(game: Game, groups: Mapping[str, Any], batch: Batch, key: Key) -> None:
+    """Raises ValueError if a turn's function does not return what its table says."""
+    params = {name: group["params"] for name, group in groups.items()}
+    state = {n: {k: v for k, v in g.items() if k != "params"} for n, g in groups.items()}
+    for turn in game.turns:
+        context = Context(key, jnp.zeros((), jnp.int32))
+        out = jax.eval_shape(
+            lambda b, t=turn, c=context: t.losses(Variables(params, state), b, c), batch
+        )
+        missing = [name for name in turn.objectives if name not in out.losses]
+        if missing:
+            raise ValueError(
+                f"Turn {turn.name!r} does not return the objectives {missing}; "
+                f"it returns {sorted(out.losses)}."
+            )
+        if both := sorted(set(out.losses) & set(out.metrics)):
+            raise ValueError(f"Turn {turn.name!r} uses {both} as losses and as metrics.")
+        for name, loss in {**out.losses, **out.metrics}.items():
+            if loss.values.ndim > 1:
+                raise ValueError(
+                    f"{turn.name}/{name} has shape {loss.values.shape}; a loss is one value per "
+                    "example, shape [n], or a batch statistic, shape []. Squeeze or reduce it."
+                )
+            if loss.mask is not None and loss.mask.shape != loss.values.shape:
+                raise ValueError(
+                    f"{turn.name}/{name}: mask of shape {loss.mask.shape} for values of shape "
+                    f"{loss.values.shape}; they must be equal."
+                )
+
+
+def check_batch(game: Game, batch: Batch, accumulate: int = 1) -> None:
+    """Raises ValueError if a leaf of the batch does not divide into the game's slices."""
+    parts = slices(game) * accumulate
+    for name, x in batch.items():
+        if x.ndim == 0 or x.shape[0] == 0 or x.shape[0] % parts:
+            raise ValueError(
+                f"Batch entry {name!r} has shape {x.shape}; its first axis must be a multiple of "
+                f"{parts} (repeats {slices(game)} times accumulate {accumulate}), per device."
+            )
+
+
+def check_accumulation(game: Game, state: TrainState, batch: Batch, accumulate: int) -> None:
+    """Raises ValueError if accumulation would change a batch statistic."""
+    if accumulate == 1:
+        return
+    normed = sorted(group for group, s in state.state.items() if "batch_stats" in s)
+    if normed:
+        raise ValueError(
+            f"Gradient accumulation would change the batch statistics (BatchNorm) of {normed}: use "
+            "accumulate=1 or another normalisation."
+        )
+    variables = Variables(state.params, state.state)
+    for turn in game.turns:
+        context = Context(jax.random.key(0), state.step)
+        out = jax.eval_shape(lambda v, b, t=turn, c=context: t.losses(v, b, c), variables, batch)
+        bad = [name for name in turn.objectives if out.losses[name].values.ndim == 0]
+        if bad:
+            raise ValueError(
+                f"Gradient accumulation would change the batch statistics {bad} of turn "
+                f"{turn.name!r}: use accumulate=1."
+            )
+
+
+def raw_gradient_norms(game: Game) -> Callable[[Key, Batch], Norms]:
+    """A pure function: the gradient norm of every objective in every entry it claims.
+
+    Before coefficients, all masks on, at a fresh initialisation:
+    `{turn: {objective: {entry: norm}}}`, to be judged by `check_alive`.
+    """
+
+    def norms(key: Key, batch: Batch) -> Norms:
+        key_init, key_pass = jax.random.split(key)
+        first = take_slice(batch, 0, slices(game))
+        groups = game.init(key_init, first)
+        params = {name: group["params"] for name, group in groups.items()}
+        state = {n: {k: v for k, v in g.items() if k != "params"} for n, g in groups.items()}
+        found: Norms = {}
+        for number, turn in enumerate(game.turns):
+            context = Context(jax.random.fold_in(key_pass, number), jnp.zeros((), jnp.int32))
+            moving = {entry: params[group_of(entry)] for entry in table.entries(turn)}
+
+            def totals(moving, turn=turn, context=context):
+                variables = Variables({**params, **moving}, state)
+                losses = turn.losses(variables, first, context).losses
+                return {name: losses[name].values.mean() for name in turn.objectives}
+
+            values, pullback = jax.vjp(totals, moving)
+            found[turn.name] = {}
+            for name, row in turn.objectives.items():
+                one_hot = {n: jnp.asarray(float(n == name), v.dtype) for n, v in values.items()}
+                (grads,) = pullback(one_hot)
+                found[turn.name][name] = {e: optax.tree.norm(grads[e]) for e in row.entries}
+        return found
+
+    return norms
+
+
+def check_alive(norms: Sequence[Norms]) -> None:
+    """Raises ValueError for an entry whose gradient was zero in every initialisation.
+
+    Args:
+        norms: what `raw_gradient_norms` gave for several keys.
+    """
+    dead = [
+        (f"{turn}/{objective}", entry)
+        for turn, rows in norms[0].items()
+        for objective, row in rows.items()
+        for entry in row
+        if all(float(found[turn][objective][entry]) == 0.0 for found in norms)
+    ]
+    if dead:
+        listed = ", ".join(f"{objective} in {entry!r}" for objective, entry in dead)
+        raise ValueError(
+            f"Dead entries of the table: {listed}: the gradient was zero in {len(norms)} random "
+            "initialisations. Remove the entry, or see that the loss depends on the group."
+        )

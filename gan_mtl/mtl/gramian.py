@@ -1,0 +1,45 @@
+"""From rows (one gradient tree per objective) to their Gramian, and back to one direction."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gan_mtl.types import Aggregator, PyTree, Weighting
+
+
+def gramian(rows: PyTree) -> Float[Array, "tasks tasks"]:
+    """Inner products of the rows, summed leaf by leaf in float32 or wider; nothing is flattened.
+
+    Args:
+        rows: a tree whose leaves have shape [T, ...].
+    """
+
+    def leaf(row: Array) -> Array:
+        wide = row.reshape(row.shape[0], -1).astype(jnp.promote_types(row.dtype, jnp.float32))
+        return wide @ wide.T
+
+    return sum(leaf(row) for row in jax.tree.leaves(rows))  # pyright: ignore[reportReturnType]
+
+
+def combine(weights: Float[Array, " tasks"], rows: PyTree) -> PyTree:
+    """The weighted sum of the rows: the same tree without the leading axis."""
+    return jax.tree.map(lambda row: jnp.tensordot(weights.astype(row.dtype), row, axes=1), rows)
+
+
+def from_weighting(weighting: Weighting) -> Aggregator:
+    """Lifts a weighting to an aggregator: the direction is the weighted sum of the rows.
+
+    A loss weighting (one that needs no Gramian) also scales the gradients of private groups; a
+    Gramian weighting leaves them at weight one.
+    """
+
+    def update(key, losses, rows, state):
+        products = gramian(rows) if weighting.needs_gramian else None
+        weights, state = weighting.update(key, losses, products, state)
+        return combine(weights, rows), weights, state
+
+    return Aggregator(
+        weighting.init, update, weighting.observe, scales_private=not weighting.needs_gramian
+    )

@@ -1,0 +1,116 @@
+"""Every table that cannot be played is refused by name, before anything is compiled."""
+
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+import toys
+
+from gan_mtl import audit
+from gan_mtl.mtl import equal, from_weighting
+from gan_mtl.types import Loss, Objective, Outcome
+from gan_mtl.update import alternating
+
+KEY = jax.random.key(0)
+BATCH = toys.batch(8)
+
+
+def with_rows(rows, number=0):
+    game = toys.game(lazy=1)
+    turns = list(game.turns)
+    turns[number] = turns[number]._replace(objectives={**turns[number].objectives, **rows})
+    return game._replace(turns=tuple(turns))
+
+
+def refused(game, match):
+    with pytest.raises(ValueError, match=match):
+        alternating(game).init(KEY, BATCH)
+
+
+def test_unknown_group():
+    refused(with_rows({"class": Objective({"trnk": 1.0})}), "'trnk'.*no group")
+
+
+def test_unknown_objective():
+    refused(with_rows({"rotation": Objective({"trunk": 1.0})}), "rotation")
+
+
+def test_empty_row_and_no_turns():
+    refused(with_rows({"class": Objective({})}), "disc/class claims no group")
+    refused(toys.game()._replace(turns=()), "no turns")
+
+
+def test_a_group_that_nothing_trains():
+    game = toys.game(lazy=1)
+    refused(game._replace(turns=game.turns[:1], ema={}), r"\['gen', 'gen/out'\].*frozen")
+
+
+def test_bad_ema():
+    game = toys.game(lazy=1)
+    refused(game._replace(ema={"generator": 10.0}), "'generator'")
+    refused(game._replace(ema={"gen": 0.0}), "half-life.*'gen'.*0")
+
+
+def test_missing_optimizer():
+    game = toys.game(lazy=1)
+    turn = game.turns[0]._replace(optimizer={"stem": optax.sgd(0.1)})
+    refused(game._replace(turns=(turn, game.turns[1])), "no optimizer.*shared")
+
+
+def test_a_group_moved_by_lazy_rows_only():
+    refused(with_rows({"class": Objective({"heads/class": 1.0}, every=4)}), "Only lazy rows")
+
+
+def test_aggregator_without_a_shared_group():
+    game = toys.game(lazy=1)
+    turn = game.turns[1]._replace(weighting=from_weighting(equal()))
+    refused(game._replace(turns=(game.turns[0], turn)), "'gen' has an aggregator")
+
+
+@pytest.mark.parametrize("shape", [(8, 1), (8, 2)])
+def test_a_loss_that_is_not_one_value_per_example(shape):
+    game = toys.game(lazy=1)
+
+    def losses(variables, batch, context):
+        outcome = game.turns[1].losses(variables, batch, context)
+        return Outcome({"adversarial": Loss(jnp.ones(shape))}, outcome.variables)
+
+    turn = game.turns[1]._replace(losses=losses)
+    refused(game._replace(turns=(game.turns[0], turn)), "gen/adversarial has shape")
+
+
+def test_a_batch_that_does_not_divide():
+    updater = alternating(toys.game(repeats=3))
+    state = updater.init(KEY, toys.batch(9))
+    with pytest.raises(ValueError, match=r"'images' has shape \(10, 5\).*multiple of 3"):
+        updater.update(KEY, state, toys.batch(10))
+    with pytest.raises(ValueError, match="accumulate must be at least 1"):
+        alternating(toys.game(), accumulate=0)
+
+
+def norms_of(game):
+    norms = jax.jit(audit.raw_gradient_norms(game))
+    return [jax.device_get(norms(jax.random.key(i), BATCH)) for i in range(3)]
+
+
+def test_a_live_game_passes_even_where_a_schedule_starts_at_zero():
+    audit.check_alive(norms_of(toys.game()))
+
+
+def test_a_dead_adversarial_loss_is_found_by_name():
+    game = toys.game(lazy=1)
+
+    def losses(variables, batch, context):
+        outcome = toys.gen_losses(variables, batch, context)
+        dead = jax.lax.stop_gradient(outcome.losses["adversarial"].values)
+        return outcome._replace(losses={"adversarial": Loss(dead)})
+
+    turn = game.turns[1]._replace(losses=losses)
+    with pytest.raises(ValueError, match=r"gen/adversarial in 'gen'.*Remove the entry"):
+        audit.check_alive(norms_of(game._replace(turns=(game.turns[0], turn))))
+
+
+def test_a_claimed_group_that_the_objective_does_not_reach():
+    game = with_rows({"class": Objective({"trunk": 1.0, "heads/class": 1.0, "disc": 1.0})})
+    with pytest.raises(ValueError, match="disc/class in 'disc'"):
+        audit.check_alive(norms_of(game))
