@@ -1,0 +1,126 @@
+r"""Adversarial losses: from raw logits to one value per example.
+
+The discriminator ends in a logit, never in a sigmoid: every logarithm of a sigmoid is written as a
+softplus, :math:`-\log\sigma(t) = \mathrm{softplus}(-t)`, which stays finite with a useful gradient
+at any logit; `log(sigmoid(t) + eps)` does not.
+
+Each loss is a pair of functions of the same signature, `(real_logits[n], fake_logits[n]) -> [n]`;
+most generators ignore the real logits. Both players *descend* what is returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.nn import relu, softplus
+from jaxtyping import Array, Float
+
+from gan_mtl.losses._inputs import logits_of, same_shape
+
+Logits = Float[Array, " n"]
+
+
+class AdversarialLoss(NamedTuple):
+    """What the two players minimise, per example.
+
+    disc: `(real_logits[n], fake_logits[n]) -> [n]`
+    gen: `(real_logits[n], fake_logits[n]) -> [n]`
+    """
+
+    disc: Callable[[Logits, Logits], Logits]
+    gen: Callable[[Logits, Logits], Logits]
+
+
+def _loss(disc: Callable, gen: Callable) -> AdversarialLoss:
+    """Puts the checks and the widening before both formulas."""
+
+    def checked(formula: Callable) -> Callable[[Logits, Logits], Logits]:
+        def loss(real_logits: Logits, fake_logits: Logits) -> Logits:
+            real = logits_of("real_logits", real_logits)
+            fake = logits_of("fake_logits", fake_logits)
+            same_shape(real_logits=real, fake_logits=fake)
+            return formula(real, fake)
+
+        return loss
+
+    return AdversarialLoss(checked(disc), checked(gen))
+
+
+minimax = _loss(
+    disc=lambda r, f: softplus(-r) + softplus(f),
+    gen=lambda r, f: -softplus(f),
+)
+r"""The minimax game: D ascends, and G descends, E log D(x) + E log(1 - D(G(z))).
+
+G's value is :math:`\log(1-\sigma(f)) = -\mathrm{softplus}(f)`: it saturates, its gradient vanishes
+where the discriminator is sure of a fake. Goodfellow et al., "Generative Adversarial Nets", NeurIPS
+2014, equation 1.
+"""
+
+non_saturating = _loss(
+    disc=lambda r, f: softplus(-r) + softplus(f),
+    gen=lambda r, f: softplus(-f),
+)
+r"""The same discriminator; G descends :math:`-\log D(G(z))`. Goodfellow et al. 2014, section 3."""
+
+least_squares = _loss(
+    disc=lambda r, f: 0.5 * jnp.square(r - 1) + 0.5 * jnp.square(f),
+    gen=lambda r, f: 0.5 * jnp.square(f - 1),
+)
+"""LSGAN on raw logits with targets a = 0, b = c = 1 *and the paper's factors of one half*.
+
+Some codes drop the half. Mao et al., "Least Squares Generative Adversarial Networks", ICCV 2017
+(the 0-1 coding).
+"""
+
+hinge = _loss(
+    disc=lambda r, f: relu(1 - r) + relu(1 + f),
+    gen=lambda r, f: -f,
+)
+"""Hinge loss: the sum of two terms, no half. Lim and Ye, "Geometric GAN", 2017."""
+
+wasserstein = _loss(
+    disc=lambda r, f: f - r,
+    gen=lambda r, f: -f,
+)
+"""The critic's negated estimate of the Wasserstein distance; wants a Lipschitz critic.
+
+Arjovsky, Chintala, Bottou, "Wasserstein Generative Adversarial Networks", ICML 2017.
+"""
+
+relativistic = _loss(
+    disc=lambda r, f: softplus(-(r - f)),
+    gen=lambda r, f: softplus(-(f - r)),
+)
+"""RpGAN, the paired relativistic loss: example i of the reals is set against example i of the
+fakes.
+
+Jolicoeur-Martineau, "The relativistic discriminator", ICLR 2019 (RSGAN).
+"""
+
+
+def relativistic_average(axis_name: str | None = None) -> AdversarialLoss:
+    """RaGAN: every logit is set against the *other* side's mean over the global batch.
+
+    D: softplus(-(r - mean f)) + softplus(f - mean r); G: the same with the sides exchanged. One
+    value per example, but a batch statistic stands inside the non-linearity: it is not for gradient
+    accumulation, and under pmap it needs the axis.
+
+    Args:
+        axis_name: the pmap axis over which both means are averaged; None under jit.
+
+    Reference:
+        Jolicoeur-Martineau, "The relativistic discriminator", ICLR 2019 (RaSGAN); no half.
+    """
+
+    def mean(values: Logits) -> Float[Array, ""]:
+        mean = values.mean()
+        return mean if axis_name is None else jax.lax.pmean(mean, axis_name)
+
+    def above(a: Logits, b: Logits) -> Logits:
+        return softplus(-(a - mean(b))) + softplus(b - mean(a))
+
+    return _loss(disc=above, gen=lambda r, f: above(f, r))

@@ -1,0 +1,169 @@
+"""What every public loss promises: shapes, dtypes, jit, vmap, one trace, examples that run."""
+
+import doctest
+import inspect
+
+import beartype
+import jax
+import jax.numpy as jnp
+import jaxtyping
+import numpy as np
+import optax
+import pytest
+
+from gan_mtl import losses
+from gan_mtl.losses import adversarial, penalties, regularizers, semi_supervised, tasks
+from gan_mtl.metrics import frechet
+from gan_mtl.types import Context
+
+N, K = 6, 4
+KEY = jax.random.key(0)
+CONTEXT = Context(KEY, jnp.zeros((), jnp.int32))
+LOGITS = jax.random.normal(KEY, (2, N, K))
+LABELS = jnp.array([0, 1, 2, 3, -1, 0])
+W = jax.random.normal(jax.random.key(1), (K,))
+
+
+def disc(x):
+    return jnp.tanh(x * W[None]).sum(axis=1)
+
+
+PAIRS = {
+    name: value
+    for name, value in vars(adversarial).items()
+    if isinstance(value, losses.AdversarialLoss)
+} | {"relativistic_average": adversarial.relativistic_average()}
+
+# name -> (a function of arrays, the arrays, the shape of its value)
+CASES = {
+    **{f"{name}.disc": (pair.disc, LOGITS[:, :, 0], (N,)) for name, pair in PAIRS.items()},
+    **{f"{name}.gen": (pair.gen, LOGITS[:, :, 0], (N,)) for name, pair in PAIRS.items()},
+    "gradient_penalty": (
+        lambda r, f: penalties.gradient_penalty(disc, r, f, CONTEXT),
+        LOGITS,
+        (N,),
+    ),
+    "dragan": (lambda r: penalties.dragan(disc, r, CONTEXT), LOGITS[:1], (N,)),
+    "r1": (lambda r: penalties.r1(disc, r), LOGITS[:1], (N,)),
+    "r2": (lambda f: penalties.r2(disc, f, per_example=True), LOGITS[:1], (N,)),
+    "squared_gradient_norm": (
+        lambda r: penalties.squared_gradient_norm(disc, r),
+        LOGITS[:1],
+        (N,),
+    ),
+    "cross_entropy": (lambda x: tasks.cross_entropy(x, LABELS), LOGITS[:1], (N,)),
+    "binary_cross_entropy": (
+        lambda x, y: tasks.binary_cross_entropy(x, jax.nn.sigmoid(y)),
+        LOGITS,
+        (N,),
+    ),
+    "l1": (tasks.l1, LOGITS, (N,)),
+    "l2": (tasks.l2, LOGITS, (N,)),
+    "huber": (tasks.huber, LOGITS, (N,)),
+    "masked_mean": (lambda x: tasks.masked_mean(x[:, 0]), LOGITS[:1], ()),
+    "supervised": (lambda x: semi_supervised.supervised(x, LABELS), LOGITS[:1], (N,)),
+    "real_logit": (semi_supervised.real_logit, LOGITS[:1], (N,)),
+    "real": (semi_supervised.real, LOGITS[:1], (N,)),
+    "fake": (semi_supervised.fake, LOGITS[:1], (N,)),
+    "entropy": (semi_supervised.entropy, LOGITS[:1], (N,)),
+    "feature_matching": (semi_supervised.feature_matching, LOGITS, ()),
+    "pull_away": (semi_supervised.pull_away, LOGITS[:1], ()),
+}
+
+
+def public_functions(module):
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__ and name[0] != "_"
+    }
+
+
+def test_every_public_loss_is_in_the_table():
+    for module in (penalties, tasks, semi_supervised):
+        assert not set(public_functions(module)) - set(CASES), module.__name__
+    assert {"minimax", "non_saturating", "least_squares", "hinge", "wasserstein"} < set(PAIRS)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_shape_dtype_jit_vmap(name):
+    function, arrays, shape = CASES[name]
+    plain = function(*arrays)
+    assert plain.shape == shape and plain.dtype == jnp.float32
+    assert jnp.isfinite(plain).all()
+
+    traces = 0
+
+    def counted(*arrays):
+        nonlocal traces
+        traces += 1
+        return function(*arrays)
+
+    compiled = jax.jit(counted)
+    for _ in range(3):
+        np.testing.assert_allclose(compiled(*arrays), plain, rtol=1e-5, atol=1e-6)
+    assert traces == 1
+
+    stacked = [jnp.stack([a, 2 * a, -a]) for a in arrays]
+    mapped = jax.vmap(function)(*stacked)
+    assert mapped.shape == (3, *shape)
+    for i, scale in enumerate((1, 2, -1)):
+        want = function(*(scale * a for a in arrays))
+        np.testing.assert_allclose(mapped[i], want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradients_are_finite_and_of_the_argument_dtype(name):
+    function, arrays, _ = CASES[name]
+    for dtype in ("float32", "bfloat16"):
+        cast = [a.astype(dtype) for a in arrays]
+        assert function(*cast).dtype == jnp.float32  # half precision is widened
+        gradients = jax.grad(lambda *a: function(*a).sum(), tuple(range(len(cast))))(*cast)
+        for gradient in gradients:
+            assert gradient.dtype == dtype and jnp.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_float64_stays(name):
+    function, arrays, _ = CASES[name]
+    with jax.enable_x64(True):
+        assert function(*(a.astype(jnp.float64) for a in arrays)).dtype == jnp.float64
+
+
+@pytest.mark.parametrize("make", public_functions(regularizers).values(), ids=lambda f: f.__name__)
+def test_regularizers_keep_structure_and_dtype(make):
+    params = {"a": {"kernel": jnp.ones((2, 3))}, "b": jnp.ones(3, jnp.bfloat16)}
+    transformation = make(0.1)
+    assert isinstance(transformation, optax.GradientTransformation)
+    state = transformation.init(params)
+    updates, after = jax.jit(transformation.update)(params, state, params)
+    assert jax.tree.structure(after) == jax.tree.structure(state)
+    for update, param in zip(jax.tree.leaves(updates), jax.tree.leaves(params), strict=True):
+        assert (update.shape, update.dtype) == (param.shape, param.dtype)
+
+
+@pytest.mark.parametrize(
+    ("function", "good", "bad"),
+    [
+        (tasks.cross_entropy, (LOGITS[0], LABELS), (LOGITS[0], LABELS[:3])),
+        (tasks.masked_mean, (LOGITS[0, :, 0],), (LOGITS[0],)),
+        (tasks.l1, (LOGITS[0], LOGITS[1]), (LOGITS[0], LOGITS[1, :2])),
+        (semi_supervised.real, (LOGITS[0],), (LOGITS,)),
+        (semi_supervised.feature_matching, (LOGITS[0], LOGITS[1, :2]), (LOGITS[0], W)),
+    ],
+)
+def test_signatures_say_the_shapes(function, good, bad):
+    """The jaxtyping annotations are true, checked by machine."""
+    checked = jaxtyping.jaxtyped(typechecker=beartype.beartype)(function)
+    checked(*good)
+    with pytest.raises(jaxtyping.TypeCheckError):
+        checked(*bad)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [adversarial, penalties, regularizers, semi_supervised, tasks, frechet],
+    ids=lambda m: m.__name__,
+)
+def test_examples_in_docstrings(module):
+    assert doctest.testmod(module).failed == 0

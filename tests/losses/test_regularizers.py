@@ -1,0 +1,73 @@
+"""Regularisers as optax transformations."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gan_mtl.losses.regularizers import clip_weights, l1, l2
+
+PARAMS = {"dense": {"kernel": jnp.array([[2.0, -3.0], [0.0, 0.5]]), "bias": jnp.array([1.0, -1.0])}}
+ZEROS = jax.tree.map(jnp.zeros_like, PARAMS)
+
+
+@pytest.mark.parametrize(
+    ("make", "value"),
+    [
+        (l1, lambda p: 0.3 * sum(jnp.abs(w).sum() for w in jax.tree.leaves(p))),
+        (l2, lambda p: 0.15 * sum(jnp.square(w).sum() for w in jax.tree.leaves(p))),
+    ],
+)
+def test_adds_the_gradient_of_the_term(make, value):
+    transformation = make(0.3)
+    got, _ = transformation.update(ZEROS, transformation.init(PARAMS), PARAMS)
+    want = jax.grad(value)(PARAMS)
+    # autodiff gives |w| the slope 1 at 0 in JAX; the sub-gradient here is 0
+    want["dense"]["kernel"] = want["dense"]["kernel"].at[1, 0].set(0.0)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), got, want)
+
+
+@pytest.mark.parametrize("make", [l1, l2])
+def test_by_leaf_name(make):
+    transformation = make(0.3, leaves=("kernel",))
+    got, _ = transformation.update(ZEROS, transformation.init(PARAMS), PARAMS)
+    assert (got["dense"]["bias"] == 0).all() and (got["dense"]["kernel"] != 0).sum() == 3
+
+
+def test_l2_shrinks_as_the_closed_form():
+    optimizer = optax.chain(l2(0.5), optax.sgd(0.1))
+    params, state = PARAMS, optimizer.init(PARAMS)
+    for _ in range(10):
+        updates, state = optimizer.update(ZEROS, state, params)
+        params = optax.apply_updates(params, updates)
+    want = PARAMS["dense"]["kernel"] * (1 - 0.05) ** 10
+    np.testing.assert_allclose(params["dense"]["kernel"], want, rtol=1e-5)
+
+
+def test_clipped_parameters_stay_in_the_box():
+    optimizer = optax.chain(optax.sgd(1.0), clip_weights(0.01))
+    gradient = {"dense": {"kernel": jnp.full((2, 2), 5.0), "bias": jnp.array([-7.0, 1.0])}}
+    updates, _ = optimizer.update(gradient, optimizer.init(PARAMS), PARAMS)
+    params = optax.apply_updates(PARAMS, updates)["dense"]
+    np.testing.assert_allclose(params["kernel"], -0.01, atol=3e-7)  # to rounding of 2 - 1.99
+    np.testing.assert_allclose(params["bias"], [0.01, -0.01], atol=1e-7)
+
+
+def test_inside_the_box_nothing_changes():
+    params = jnp.array([0.001, -0.002])
+    transformation = clip_weights(0.01)
+    updates, _ = transformation.update(
+        jnp.array([0.002, 0.001]), transformation.init(params), params
+    )
+    np.testing.assert_allclose(params + updates, [0.003, -0.001], rtol=1e-6)
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match=r"c: expected a number > 0, got 0"):
+        clip_weights(0)
+    with pytest.raises(ValueError, match="strength"):
+        l1(-1.0)
+    for transformation in (l1(0.1), clip_weights(0.1)):
+        with pytest.raises(ValueError, match="params"):
+            transformation.update(ZEROS, transformation.init(PARAMS))
