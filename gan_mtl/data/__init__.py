@@ -4,7 +4,9 @@ from gan_mtl.data.arrays import HIDDEN, Dataset, Split, carve, draw_labels, hide
 from gan_mtl.data.catalogue import load, names
 from gan_mtl.data.convert import from_arrays, to_float, to_uint8
 from gan_mtl.data.digits import digits
+from gan_mtl.data.generated import grid, ring
 from gan_mtl.data.idx import read_idx
+from gan_mtl.data.lazy import Pictures, Records, lazy_stream, prefetch
 from gan_mtl.data.manifest import assemble, verify
 from gan_mtl.data.protocol import with_labels, with_validation, with_visible
 from gan_mtl.data.resize import resize
@@ -14,6 +16,8 @@ from gan_mtl.data.tfds import prepare
 __all__ = [
     "HIDDEN",
     "Dataset",
+    "Pictures",
+    "Records",
     "Split",
     "Stream",
     "assemble",
@@ -21,12 +25,16 @@ __all__ = [
     "digits",
     "draw_labels",
     "from_arrays",
+    "grid",
     "hide_labels",
+    "lazy_stream",
     "load",
     "names",
+    "prefetch",
     "prepare",
     "read_idx",
     "resize",
+    "ring",
     "stream",
     "take",
     "to_float",

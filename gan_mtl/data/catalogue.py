@@ -208,8 +208,9 @@ def _unknown(name: str) -> str:
     if kind in OWN:
         what = {"folder": "PATH", "npz": "PATH", "tfds": "NAME"}[kind]
         return f"data {name!r} lacks what follows the colon; give {kind}:{what}"
-    near = difflib.get_close_matches(name.lower(), [*names(), *PUBLISHED, *OWN], n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    near = difflib.get_close_matches(name.lower(), [*names(), *OWN], n=1)
+    guess = f"{near[0]}:..." if near and near[0] in OWN else "".join(near)
+    hint = f"; did you mean {guess!r}?" if near else ""
     return f"unknown data set {name!r}{hint} (known: {', '.join(names())})"
 
 

@@ -30,9 +30,9 @@ def digits(seed: int = 0, size: Size | None = None) -> Dataset:
     """
     from sklearn.datasets import load_digits
 
-    raw = load_digits()
-    images = to_uint8(raw["images"], 0.0, 16.0)[..., None]
-    whole = Split(images, raw["target"].astype(np.int32))
+    pixels, labels = load_digits(return_X_y=True)
+    images = to_uint8(np.asarray(pixels), 0.0, 16.0).reshape(-1, 8, 8, 1)
+    whole = Split(images, np.asarray(labels, np.int32))
     whole = whole if size is None else resize(whole, size)
     train, test = carve(whole, TEST_SIZE, seed)
     names = tuple(str(c) for c in range(10))

@@ -79,7 +79,7 @@ def _members(path: pathlib.Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             wanted = ("images", "labels", "value_range", "label_names")
             return {key: archive[key] for key in archive.files if key.endswith(wanted)}
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError) as error:

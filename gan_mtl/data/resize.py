@@ -7,6 +7,7 @@ filter, which averages when it shrinks (no aliasing). Frechet distances depend o
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
 from gan_mtl.data.arrays import Split
@@ -34,14 +35,17 @@ def fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return ImageOps.fit(image, (width, height), method=Image.Resampling.LANCZOS)
 
 
-def resize(split: Split, size: Size) -> Split:
-    """Every image of a split to `size`, channel by channel: [n, h, w, c] to [n, *size, c]."""
+def resized(image: UInt8[np.ndarray, "h w c"], size: Size) -> UInt8[np.ndarray, "h2 w2 c"]:
+    """One image to `size`, channel by channel."""
     height, width = height_width(size)
-    images = split.images
-    if images.shape[1:3] == (height, width):
+    if image.shape[:2] == (height, width):
+        return image
+    channels = [Image.fromarray(image[:, :, c]) for c in range(image.shape[2])]
+    return np.stack([np.asarray(fit(c, (height, width))) for c in channels], axis=-1)
+
+
+def resize(split: Split, size: Size) -> Split:
+    """Every image of a split to `size`: [n, h, w, c] to [n, *size, c]."""
+    if split.images.shape[1:3] == height_width(size):
         return split
-    out = np.empty((len(images), height, width, images.shape[3]), np.uint8)
-    for i, image in enumerate(images):
-        for c in range(images.shape[3]):
-            out[i, :, :, c] = fit(Image.fromarray(image[:, :, c]), (height, width))
-    return Split(out, split.labels)
+    return Split(np.stack([resized(image, size) for image in split.images]), split.labels)

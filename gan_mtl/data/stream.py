@@ -14,11 +14,12 @@ import numpy as np
 from jaxtyping import Int, Int32
 
 from gan_mtl.data import order, validate
-from gan_mtl.data.arrays import Split
+from gan_mtl.data.arrays import HIDDEN, Split
 from gan_mtl.data.convert import to_float
 
 Batch = dict[str, np.ndarray]
 Order = Callable[[int], Int[np.ndarray, " n"]]
+Indices = Callable[[int], dict[str, Int32[np.ndarray, " b"]]]
 
 
 class Stream(NamedTuple):
@@ -40,7 +41,7 @@ class Stream(NamedTuple):
     examples_per_step: int
     steps_per_epoch: float
     arrays: Batch | None = None
-    indices: Callable[[int], dict[str, Int32[np.ndarray, " b"]]] | None = None
+    indices: Indices | None = None
     gather: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]] | None = None
 
 
@@ -67,24 +68,11 @@ def stream(
     Raises:
         ValueError: if a size is not positive, larger than the split, or no label is visible.
     """
-    validate.check_batch(split, batch_size, labelled_batch_size, repeats)
+    indices = schedule(split.labels, batch_size, seed, labelled_batch_size, repeats)
     validate.check_value_range(value_range)
-    n, visible = split.num_examples, split.visible
-    order.words(0, seed, "epoch")  # a bad seed fails here
-    shuffled = _cached(lambda epoch: order.permutation(n, seed, "epoch", epoch))
-    spread = _cached(
-        lambda epoch: visible[order.spread(split.labels[visible], seed, "labelled", epoch)]
-    )
-
-    def indices(step: int) -> dict[str, Int32[np.ndarray, " b"]]:
-        found = {"images": _slices(shuffled, n, step, batch_size, repeats)}
-        if labelled_batch_size:
-            count = len(visible)
-            found["labelled"] = _slices(spread, count, step, labelled_batch_size, repeats)
-        return found
-
     arrays = {"images": split.images, "labels": split.labels}
-    all_visible = len(visible) == n
+    n = split.num_examples
+    all_visible = len(split.visible) == n
     gather = functools.partial(_gather, value_range=value_range, labels=all_visible)
     return Stream(
         batch=lambda step: gather(arrays, indices(step)),
@@ -94,6 +82,35 @@ def stream(
         indices=indices,
         gather=gather,
     )
+
+
+def schedule(
+    labels: Int[np.ndarray, " n"],
+    batch_size: int,
+    seed: int,
+    labelled_batch_size: int = 0,
+    repeats: int = 1,
+) -> Indices:
+    """`step -> {"images": int32 [R * B], "labelled": int32 [R * L]}`; see `stream`.
+
+    Args:
+        labels: -1 where hidden or absent; only visible ones have any influence, and only on
+            `labelled`.
+    """
+    validate.check_batch(labels, batch_size, labelled_batch_size, repeats)
+    n, visible = len(labels), np.flatnonzero(labels != HIDDEN)
+    order.words(0, seed, "epoch")  # a bad seed fails here
+    shuffled = _cached(lambda epoch: order.permutation(n, seed, "epoch", epoch))
+    spread = _cached(lambda epoch: visible[order.spread(labels[visible], seed, "labelled", epoch)])
+
+    def indices(step: int) -> dict[str, Int32[np.ndarray, " b"]]:
+        found = {"images": _slices(shuffled, n, step, batch_size, repeats)}
+        if labelled_batch_size:
+            count = len(visible)
+            found["labelled"] = _slices(spread, count, step, labelled_batch_size, repeats)
+        return found
+
+    return indices
 
 
 def _gather(

@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from gan_mtl.data.arrays import Split
 from gan_mtl.data.convert import from_arrays
 from gan_mtl.data.npz import Archive
-from gan_mtl.data.resize import Size, fit, height_width
+from gan_mtl.data.resize import Size, resized
 
 OURS = ("mnist", "fashion_mnist", "cifar10")  # prepared without TensorFlow, see `tfds_builders`
 _CHUNK = 1024
@@ -165,16 +164,9 @@ def _split(source: Any, image: str, label: str | None, where: str, size: Size | 
     images, labels = [], []
     for start in range(0, len(source), _CHUNK):
         rows = source.__getitems__(list(range(start, min(start + _CHUNK, len(source)))))
-        images += [_sized(row[image], size) for row in rows]
+        images += [row[image] if size is None else resized(row[image], size) for row in rows]
         labels += [-1 if label is None else int(row[label]) for row in rows]
     shapes = {picture.shape for picture in images}
     if len(shapes) > 1:
         raise ValueError(f"{where}images have sizes {sorted(shapes)[:3]} ...; give `size`")
     return from_arrays(np.stack(images), np.array(labels), where=where)
-
-
-def _sized(picture: np.ndarray, size: Size | None) -> np.ndarray:
-    if size is None or picture.dtype != np.uint8 or picture.shape[:2] == height_width(size):
-        return picture
-    channels = [Image.fromarray(picture[:, :, c]) for c in range(picture.shape[2])]
-    return np.stack([np.asarray(fit(c, height_width(size))) for c in channels], axis=-1)

@@ -20,10 +20,11 @@ from gan_mtl.data.arrays import Split
 core, features = tensorflow_datasets.core, tensorflow_datasets.features
 
 
-class _Published(core.GeneratorBasedBuilder, skip_registration=True):
+class _Published(core.GeneratorBasedBuilder, skip_registration=True):  # pyright: ignore
     """Prepares from `manual_dir` if the files are there, and downloads them otherwise."""
 
     VERSION = core.Version("1.0.0")
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "The published files, under their own names; or none of them."
     URL: ClassVar[str]
     FILES: ClassVar[tuple[str, ...]]
     SHAPE: ClassVar[tuple[int, int, int]]
@@ -39,11 +40,15 @@ class _Published(core.GeneratorBasedBuilder, skip_registration=True):
             features=features.FeaturesDict({"image": image, "label": label}),
             supervised_keys=("image", "label"),
             homepage=self.URL,
+            disable_shuffling=True,  # the publisher's order, as our readers give it
         )
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
-        folder = pathlib.Path(dl_manager._manual_dir or ".")
-        if dl_manager._manual_dir is None:
+        try:
+            folder = pathlib.Path(dl_manager.manual_dir)
+        except AssertionError:  # there is no such folder
+            folder = None
+        if folder is None or type(self).MISSING(folder):
             folder = self._downloaded(dl_manager)
         splits = type(self).READ(folder)
         return {name: self._generate_examples(split) for name, split in splits.items()}

@@ -100,8 +100,8 @@ def check_split(split: Split, num_classes: int, where: str = "") -> None:
     check_lengths(split, where)
 
 
-def check_batch(split: Split, batch_size: int, labelled: int, repeats: int) -> None:
-    """Raises ValueError for batches that the split cannot give."""
+def check_batch(labels: np.ndarray, batch_size: int, labelled: int, repeats: int) -> None:
+    """Raises ValueError for batches that a split with these labels cannot give."""
     for name, value, least in (
         ("batch_size", batch_size, 1),
         ("labelled_batch_size", labelled, 0),
@@ -109,12 +109,12 @@ def check_batch(split: Split, batch_size: int, labelled: int, repeats: int) -> N
     ):
         if not _is_integer(value) or value < least:
             raise ValueError(f"{name}={value!r}; take an integer, {least} or more")
-    n = split.num_examples
+    n = len(labels)
     if batch_size > n:
         raise ValueError(
             f"batch_size={batch_size}, but the split has {n} examples; take at most {n}"
         )
-    if labelled and not split.visible.size:
+    if labelled and not (labels != HIDDEN).any():
         raise ValueError(
             f"labelled_batch_size={labelled}, but no label of the split is visible; "
             "show some with hide_labels(split, draw_labels(...)), or take 0"
