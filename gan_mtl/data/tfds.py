@@ -1,7 +1,8 @@
 """Sets prepared by tensorflow-datasets, read without TensorFlow (from array_record files).
 
 tensorflow-datasets is imported when it is needed, and not before. Everything is read into memory
-once; `grain` is for what does not fit.
+once; `lazy` is for what does not fit. Official builders shuffle what they prepare, so the same
+images have another order, and another manifest, than in the published files; ours keep the order.
 """
 
 from __future__ import annotations
