@@ -16,9 +16,18 @@ def quiet():
     tensorflow_datasets.disable_progress_bar()
 
 
+class NoTensorFlow:
+    """Looks for modules first, and fails for TensorFlow."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "tensorflow":
+            raise ModuleNotFoundError(f"{name} was wanted where it must not be")
+
+
 @pytest.fixture
 def prepared(tmp_path, idx_folder, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow", None)  # importing it fails
+    monkeypatch.setattr(sys, "meta_path", [NoTensorFlow(), *sys.meta_path])
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
     written = idx_folder(tmp_path / "files")
     path = tfds.prepare("mnist", tmp_path / "root", tmp_path / "files")
     return written, path
