@@ -30,11 +30,12 @@ def power_iteration(
         sigma, shape [], and the new u, shape [out].
     """
     constant = jax.lax.stop_gradient(matrix)
+    if steps > 1:
+        u = jax.lax.fori_loop(
+            0, steps - 1, lambda _, u: _unit(_unit(constant @ u, eps) @ constant, eps), u
+        )
     v = _unit(constant @ u, eps)
-    for step in range(steps):
-        u = _unit(v @ constant, eps)
-        if step + 1 < steps:
-            v = _unit(constant @ u, eps)
+    u = _unit(v @ constant, eps) if steps else u
     v, u = jax.lax.stop_gradient((v, u))
     return v @ matrix @ u, u
 
