@@ -22,6 +22,7 @@ from gan_mtl.types import (
     Variables,
     Weighting,
     group_of,
+    starting,
 )
 
 Norms = dict[str, dict[str, dict[str, Array]]]
@@ -119,13 +120,10 @@ def _has_params(group: Mapping[str, Any]) -> bool:
 
 def check_outcomes(game: Game, groups: Mapping[str, Any], batch: Batch, key: Key) -> None:
     """Raises ValueError if a turn's function does not return what its table says."""
-    params = {name: group["params"] for name, group in groups.items()}
-    state = {n: {k: v for k, v in g.items() if k != "params"} for n, g in groups.items()}
+    variables = starting(groups)
     for turn in game.turns:
         context = Context(key, jnp.zeros((), jnp.int32))
-        out = jax.eval_shape(
-            lambda b, t=turn, c=context: t.losses(Variables(params, state), b, c), batch
-        )
+        out = jax.eval_shape(lambda b, t=turn, c=context: t.losses(variables, b, c), batch)
         missing = [name for name in turn.objectives if name not in out.losses]
         if missing:
             raise ValueError(
@@ -191,8 +189,7 @@ def raw_gradient_norms(game: Game) -> Callable[[Key, Batch], Norms]:
         key_init, key_pass = jax.random.split(key)
         first = take_slice(batch, 0, slices(game))
         groups = game.init(key_init, first)
-        params = {name: group["params"] for name, group in groups.items()}
-        state = {n: {k: v for k, v in g.items() if k != "params"} for n, g in groups.items()}
+        params, state = starting(groups)
         found: Norms = {}
         for number, turn in enumerate(game.turns):
             context = Context(jax.random.fold_in(key_pass, number), jnp.zeros((), jnp.int32))

@@ -98,6 +98,13 @@ class Variables(NamedTuple):
         return outputs, self._replace(state=state)
 
 
+def starting(groups: Mapping[str, Mapping[str, PyTree]]) -> Variables:
+    """The variables of freshly initialised groups, `{group: {"params": ..., ...}}`."""
+    params = {name: group["params"] for name, group in groups.items()}
+    state = {n: {k: v for k, v in g.items() if k != "params"} for n, g in groups.items()}
+    return Variables(params, state)
+
+
 def group_of(entry: str) -> str:
     """`"shared@gen"` speaks of the group `"shared"` in the role `"gen"`."""
     return entry.split("@", 1)[0]

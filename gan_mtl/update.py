@@ -26,6 +26,8 @@ from gan_mtl.types import (
     TrainState,
     Turn,
     Updater,
+    Variables,
+    starting,
 )
 
 
@@ -94,16 +96,25 @@ def alternating(game: Game, *, accumulate: int = 1, norms: bool = False) -> Upda
     return Updater(init, update, all_periods)
 
 
+def variables_of(state: TrainState, ema: bool = True) -> Variables:
+    """The variables of a state for evaluation: averaged groups in place of the current ones.
+
+    Args:
+        ema: False gives the current parameters of every group.
+    """
+    averaged = state.ema if ema else {}
+    params = {**state.params, **{name: tree["params"] for name, tree in averaged.items()}}
+    collections = {**state.state, **{name: tree["state"] for name, tree in averaged.items()}}
+    return Variables(params, collections)
+
+
 def _init(game: Game, key: Key, batch: Batch) -> TrainState:
     key_groups, key_check = jax.random.split(key)
     first = take_slice(batch, 0, audit.slices(game))
     groups = game.init(key_groups, first)
     audit.check_groups(game, groups)
     audit.check_outcomes(game, groups, first, key_check)
-    params = {name: group["params"] for name, group in groups.items()}
-    state = {
-        name: {k: v for k, v in group.items() if k != "params"} for name, group in groups.items()
-    }
+    params, state = starting(groups)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         examples=jnp.zeros((), int),

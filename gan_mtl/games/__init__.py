@@ -1,0 +1,14 @@
+"""Game builders: networks, tasks and coefficients in, a table that can be played out."""
+
+from gan_mtl.games.gan import Penalty as Penalty
+from gan_mtl.games.gan import gan as gan
+from gan_mtl.games.multitask import multitask as multitask
+from gan_mtl.games.players import Latents as Latents
+from gan_mtl.games.players import Optimizers as Optimizers
+from gan_mtl.games.players import Players as Players
+from gan_mtl.games.semi_supervised import Weights as Weights
+from gan_mtl.games.semi_supervised import semi_supervised as semi_supervised
+from gan_mtl.games.simultaneous import simultaneous as simultaneous
+from gan_mtl.games.tasks import Task as Task
+from gan_mtl.games.tasks import class_task as class_task
+from gan_mtl.games.tasks import rotation_task as rotation_task

@@ -1,0 +1,321 @@
+r"""Generative adversarial networks, with or without classes, and with task heads on the trunk.
+
+AC-GAN with a rotation head and R1 at every 16th step:
+
+    turn   objective                      trunk  disc  heads/class  heads/rotation  gen
+    disc   adversarial                        1     1            .               .    .
+    disc   class                              1     .            1               .    .
+    disc   rotation                           1     .            .               1    .
+    disc   r1 (every 16, times 16)            5     5            .               .    .
+    gen    adversarial                        .     .            .               .    1
+    gen    class                              .     .            .               .    1
+
+In the generator's turn the trunk is used and not moved; a group that both players use (`shared`)
+stands there in two roles, and its owner's turn moves it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gan_mtl import draws
+from gan_mtl.games import tasks as tasks_lib
+from gan_mtl.games.players import (
+    Latents,
+    Optimizers,
+    Owner,
+    Players,
+    check_players,
+    discriminate,
+    features,
+    generate,
+    init_players,
+    sampler,
+    shared_entries,
+)
+from gan_mtl.games.tasks import Task
+from gan_mtl.losses.adversarial import AdversarialLoss, non_saturating
+from gan_mtl.types import (
+    Aggregator,
+    Array,
+    Coefficient,
+    Context,
+    Game,
+    Loss,
+    Objective,
+    Outcome,
+    Turn,
+    Weighting,
+)
+
+Condition = Literal["none", "projection", "auxiliary"]
+
+
+class Penalty(NamedTuple):
+    """A regulariser of the discriminator as a row of its turn.
+
+    function: `(disc_fn, real, fake, context) -> [n]` with `disc_fn` from images to logits [n]; wrap
+        `losses.r1` as `lambda disc_fn, real, fake, context: r1(disc_fn, real)`.
+    weight: the coefficient (gamma / 2 for R1, lambda for WGAN-GP).
+    every: played at every k-th step, then times k.
+    """
+
+    name: str
+    function: Callable[..., Array]
+    weight: Coefficient
+    every: int = 1
+
+
+def gan(
+    players: Players,
+    latents: Latents,
+    optimizers: Optimizers,
+    *,
+    adversarial: AdversarialLoss = non_saturating,
+    tasks: tuple[Task, ...] = (),
+    condition: Condition = "none",
+    num_classes: int | None = None,
+    fakes_in_disc: bool = False,
+    penalties: tuple[Penalty, ...] = (),
+    disc_repeats: int = 1,
+    owner: Owner = "disc",
+    ema: Mapping[str, float] | None = None,
+    weightings: tuple[Weighting | Aggregator | None, Weighting | Aggregator | None] = (None, None),
+) -> Game:
+    """The GAN family as one table.
+
+    Args:
+        players: the networks; `disc` is needed here.
+        adversarial: the pair of losses on logits.
+        tasks: heads on the trunk (classes, rotations); a task with a `fake_weight` is also a row of
+            the generator's turn.
+        condition: "none"; "projection" hands labels to the discriminator (Miyato & Koyama 2018);
+            "auxiliary" is AC-GAN (Odena et al. 2017): the task named `class` teaches the generator.
+        num_classes: of a conditional generator.
+        fakes_in_disc: whether the discriminator's turn also classifies fakes as what they were
+            asked for (AC-GAN's papers and codes disagree).
+        penalties: further rows of the discriminator's turn.
+        disc_repeats: discriminator updates per step, each on its own slice of the batch.
+        owner: whose turn moves the shared group.
+        ema: half-lives in examples, by group.
+        weightings: of the discriminator's and of the generator's turn.
+
+    Returns:
+        A game with `sample(variables, n, labels, context)`, and `predict` for every task,
+        "features" and (unless projected) "disc".
+
+    Raises:
+        ValueError: for networks, tasks and conditions that do not go together.
+    """
+    plan = _Plan(
+        players,
+        latents,
+        adversarial,
+        tasks,
+        num_classes if condition != "none" else None,
+        condition == "projection",
+        fakes_in_disc,
+        penalties,
+    )
+    _check(plan, condition, num_classes)
+    disc_rows, gen_rows = _rows(plan, owner)
+    return Game(
+        functools.partial(_init, plan),
+        (
+            Turn(
+                "disc",
+                functools.partial(_disc_losses, plan),
+                disc_rows,
+                optimizers.disc,
+                weightings[0],
+                disc_repeats,
+            ),
+            Turn(
+                "gen",
+                functools.partial(_gen_losses, plan),
+                gen_rows,
+                optimizers.gen,
+                weightings[1],
+            ),
+        ),
+        ema=ema or {},
+        sample=sampler(players, latents, plan.num_classes),
+        predict=_predictions(plan),
+    )
+
+
+class _Plan(NamedTuple):
+    """What the functions of both turns have in common."""
+
+    players: Players
+    latents: Latents
+    adversarial: AdversarialLoss
+    tasks: tuple[Task, ...]
+    num_classes: int | None
+    projected: bool
+    fakes_in_disc: bool
+    penalties: tuple[Penalty, ...]
+
+    def make(self, variables, n, wanted, context):
+        return generate(self.players, self.latents, self.num_classes, variables, n, wanted, context)
+
+    def see(self, variables, images, context):
+        return features(self.players, variables, images, context)
+
+    def judge(self, variables, hidden, labels, context):
+        return discriminate(self.players, self.projected, variables, hidden, labels, context)
+
+    def wanted(self, n: int, context: Context) -> Array | None:
+        """The classes that the generator is asked for, drawn uniformly; None if unconditional."""
+        if not self.num_classes:
+            return None
+        return draws.integers(n, self.num_classes, context.fold("labels"))
+
+
+def _init(plan: _Plan, key, batch):
+    names = [penalty.name for penalty in plan.penalties]
+    tasks_lib.check_tasks(plan.tasks, batch, "adversarial", *names)
+    if plan.projected and "labels" not in batch:
+        raise ValueError(
+            "condition='projection' needs the labels of all images; with few labels use "
+            "condition='auxiliary'."
+        )
+    return init_players(
+        plan.players, plan.latents, plan.num_classes, plan.projected, plan.tasks, key, batch
+    )
+
+
+def _disc_losses(plan: _Plan, variables, batch, context) -> Outcome:
+    images = batch["images"]
+    wanted: Any = plan.wanted(images.shape[0], context)
+    fakes, variables = plan.make(variables, images.shape[0], wanted, context.fold("generate"))
+    fakes = jax.lax.stop_gradient(fakes)
+    real, variables = plan.see(variables, images, context.fold("real"))
+    fake, variables = plan.see(variables, fakes, context.fold("fake"))
+    labels = batch["labels"] if plan.projected else None
+    real_logits, variables = plan.judge(variables, real, labels, context.fold("r"))
+    fake_logits, variables = plan.judge(variables, fake, wanted, context.fold("f"))
+    losses = {"adversarial": Loss(plan.adversarial.disc(real_logits, fake_logits))}
+    metrics = {"real_logits": Loss(real_logits), "fake_logits": Loss(fake_logits)}
+    known = {"images": real}
+    for task in plan.tasks:
+        played, variables = tasks_lib.play(task, plan.see, known, variables, batch, context)
+        losses[task.name] = played.loss
+        if plan.fakes_in_disc and task.name == "class":
+            tag = context.fold("fake class")
+            outputs, variables = variables.apply(task.head, task.group, fake, context=tag)
+            losses[task.name] = _joined(played.loss, task.loss(outputs, wanted))
+        if played.accuracy is not None:
+            metrics[f"{task.name}_accuracy"] = played.accuracy
+    for penalty in plan.penalties:
+        tag = context.fold(penalty.name)
+
+        def disc_fn(x, at=variables, tag=tag):
+            hidden, at = plan.see(at, x, tag)
+            return plan.judge(at, hidden, labels, tag)[0]
+
+        losses[penalty.name] = Loss(penalty.function(disc_fn, images, fakes, tag))
+    return Outcome(losses, variables, metrics)
+
+
+def _gen_losses(plan: _Plan, variables, batch, context) -> Outcome:
+    images = batch["images"]
+    wanted = plan.wanted(images.shape[0], context)
+    fakes, variables = plan.make(variables, images.shape[0], wanted, context.fold("generate"))
+    fake, variables = plan.see(variables, fakes, context.fold("fake"))
+    fake_logits, variables = plan.judge(variables, fake, wanted, context.fold("f"))
+    real, _ = plan.see(variables, images, context.fold("real"))  # dead code unless relativistic
+    labels = batch["labels"] if plan.projected else None
+    real_logits, _ = plan.judge(variables, real, labels, context.fold("r"))
+    losses = {"adversarial": Loss(plan.adversarial.gen(real_logits, fake_logits))}
+    for task in plan.tasks:
+        if task.fake_weight:
+            loss = fake_task(task, plan.see, variables, fakes, fake, wanted, context)
+            losses[task.name] = Loss(loss)
+    return Outcome(losses, variables)
+
+
+def _rows(plan: _Plan, owner: Owner) -> tuple[dict[str, Objective], dict[str, Objective]]:
+    """The table: what the objectives of both turns do to which groups."""
+    shared = shared_entries(plan.players, "disc", owner)
+    seen = {"trunk", *shared} if plan.players.middle is not None else {"trunk"}
+    judged = {"trunk", *shared, "disc"}
+    made = {"gen", *shared_entries(plan.players, "gen", owner)}
+    if plan.players.gen_out is not None:
+        made.add("gen/out")
+
+    def row(entries, weight: Coefficient, every: int = 1) -> Objective:
+        return Objective(dict.fromkeys(sorted(entries), weight), every)
+
+    disc_rows = {
+        "adversarial": row(judged, 1.0),
+        **{t.name: row({*seen, t.group}, t.weight) for t in plan.tasks},
+        **{p.name: row(judged, p.weight, p.every) for p in plan.penalties},
+    }
+    gen_rows = {
+        "adversarial": row(made, 1.0),
+        **{t.name: row(made, t.fake_weight) for t in plan.tasks if t.fake_weight},
+    }
+    return disc_rows, gen_rows
+
+
+def _predictions(plan: _Plan):
+    predict = tasks_lib.predictions(plan.tasks, plan.see)
+    if plan.projected:
+        return predict
+
+    def disc(variables, images, context):
+        hidden, variables = plan.see(variables, images, context.fold("real"))
+        return plan.judge(variables, hidden, None, context.fold("r"))[0]
+
+    return {**predict, "disc": disc}
+
+
+def fake_task(task: Task, see, variables, fakes, fake, wanted, context) -> Array:
+    """The generator's row of a task: its fakes, classified as asked or turned and recognised."""
+    context = context.fold(task.name)
+    targets = wanted
+    if task.transform is not None:
+        turned, targets = task.transform(fakes, context)
+        fake, variables = see(variables, turned, context.fold("trunk"))
+    outputs, variables = variables.apply(task.head, task.group, fake, context=context)
+    return task.loss(outputs, targets)
+
+
+def _joined(loss: Loss, on_fakes: Array) -> Loss:
+    """Real (masked) and fake examples in one mean: the fakes follow the reals."""
+    mask = jnp.ones_like(loss.values) if loss.mask is None else loss.mask
+    return Loss(
+        jnp.concatenate([loss.values, on_fakes]), jnp.concatenate([mask, jnp.ones_like(on_fakes)])
+    )
+
+
+def _check(plan: _Plan, condition: str, num_classes: int | None) -> None:
+    check_players(plan.players, num_classes)
+    if plan.players.disc is None:
+        raise ValueError("gan() needs players.disc; without one use semi_supervised().")
+    if condition not in ("none", "projection", "auxiliary"):
+        raise ValueError(
+            f"condition={condition!r} is not one of 'none', 'projection', 'auxiliary'."
+        )
+    if condition != "none" and not num_classes:
+        raise ValueError(f"condition={condition!r} needs num_classes.")
+    if plan.players.embed is not None and condition != "projection":
+        raise ValueError(
+            "A shared embedding needs condition='projection', where both players use it."
+        )
+    if condition == "auxiliary" and "class" not in [task.name for task in plan.tasks]:
+        raise ValueError("condition='auxiliary' (AC-GAN) needs a task named 'class'.")
+    if plan.fakes_in_disc and condition != "auxiliary":
+        raise ValueError("fakes_in_disc needs condition='auxiliary'.")
+    for task in plan.tasks:
+        if task.fake_weight and task.transform is None and condition == "none":
+            raise ValueError(
+                f"Task {task.name!r} has a fake_weight, but an unconditional generator was not "
+                "asked for any target: set condition, or fake_weight=0."
+            )

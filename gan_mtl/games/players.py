@@ -1,0 +1,197 @@
+"""The two players of every GAN here: what they are made of, and how they generate."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from gan_mtl import draws
+from gan_mtl.games import tasks as tasks_lib
+from gan_mtl.games.tasks import Task
+from gan_mtl.types import Batch, Context, Network, Optimizer, Variables, starting
+
+Owner = Literal["disc", "gen", "both"]
+
+
+class Latents(NamedTuple):
+    """The law of the latents: normal, or uniform on [low, high)."""
+
+    dim: int
+    law: Literal["normal", "uniform"] = "normal"
+    low: float = -1.0
+    high: float = 1.0
+
+    def draw(self, n: int, context: Context) -> Float[Array, "n dim"]:
+        """Latents of the slice's n examples."""
+        if self.law == "normal":
+            return draws.normal(n, (self.dim,), context)
+        return draws.uniform(n, (self.dim,), context, self.low, self.high)
+
+
+class Players(NamedTuple):
+    """The networks of a game; which group each is in stands in brackets.
+
+    gen: (`gen`) latents, or latents and a condition, to images; with `middle`, to its input.
+    trunk: (`trunk`) images to features; with `middle`, to its input.
+    disc: (`disc`) features, or features and integer labels, to logits [n]; None where the class
+        logits are the discriminator.
+    embed: (`shared`, roles gen and disc) labels to an embedding of the features' width: the
+        generator's condition and the discriminator's projection.
+    middle: (`shared`, roles gen and disc) a hidden block of equal input and output width that both
+        players pass through; needs `gen_out`.
+    gen_out: (`gen/out`) from the block's output to images.
+    """
+
+    gen: Network
+    trunk: Network
+    disc: Network | None = None
+    embed: Network | None = None
+    middle: Network | None = None
+    gen_out: Network | None = None
+
+
+class Optimizers(NamedTuple):
+    """One optimizer per turn."""
+
+    gen: Optimizer
+    disc: Optimizer
+
+
+def check_players(players: Players, num_classes: int | None) -> None:
+    """Raises ValueError for a combination of networks that means nothing."""
+    if players.embed is not None and players.middle is not None:
+        raise ValueError("Players share either `embed` or `middle`, not both: drop one.")
+    if (players.middle is None) != (players.gen_out is None):
+        raise ValueError("`middle` and `gen_out` go together: the block ends inside the generator.")
+    if players.embed is not None and not num_classes:
+        raise ValueError("`embed` shares class embeddings: give num_classes.")
+
+
+def generate(
+    players: Players,
+    latents: Latents,
+    num_classes: int | None,
+    variables: Variables,
+    n: int,
+    labels: Int[Array, " n"] | None,
+    context: Context,
+) -> tuple[Array, Variables]:
+    """Images [n, h, w, c] from fresh latents; conditional where there are classes."""
+    inputs = [latents.draw(n, context.fold("latents"))]
+    if num_classes:
+        if players.embed is None:
+            inputs.append(jax.nn.one_hot(labels, num_classes, dtype=inputs[0].dtype))
+        else:
+            condition, variables = variables.apply(
+                players.embed, "shared@gen", labels, context=context.fold("embed")
+            )
+            inputs.append(condition)
+    images, variables = variables.apply(players.gen, "gen", *inputs, context=context.fold("gen"))
+    if players.middle is not None and players.gen_out is not None:
+        images, variables = variables.apply(
+            players.middle, "shared@gen", images, context=context.fold("middle")
+        )
+        images, variables = variables.apply(
+            players.gen_out, "gen/out", images, context=context.fold("out")
+        )
+    return images, variables
+
+
+def features(
+    players: Players, variables: Variables, images: Array, context: Context
+) -> tuple[Array, Variables]:
+    """The trunk's features, through the shared block where there is one."""
+    hidden, variables = variables.apply(players.trunk, "trunk", images, context=context)
+    if players.middle is not None:
+        hidden, variables = variables.apply(
+            players.middle, "shared@disc", hidden, context=context.fold("middle")
+        )
+    return hidden, variables
+
+
+def discriminate(
+    players: Players,
+    projected: bool,
+    variables: Variables,
+    hidden: Array,
+    labels: Array | None,
+    context: Context,
+) -> tuple[Float[Array, " n"], Variables]:
+    """Logits of "real", shape [n].
+
+    Args:
+        projected: whether `disc` takes the labels itself (a projection head).
+    """
+    assert players.disc is not None
+    inputs = (hidden, labels) if projected and players.embed is None else (hidden,)
+    logits, variables = variables.apply(players.disc, "disc", *inputs, context=context.fold("disc"))
+    if projected and players.embed is not None:
+        chosen, variables = variables.apply(
+            players.embed, "shared@disc", labels, context=context.fold("embed")
+        )
+        logits = logits + (chosen * hidden.reshape(hidden.shape[0], -1)).sum(axis=1)
+    return logits, variables
+
+
+def init_players(
+    players: Players,
+    latents: Latents,
+    num_classes: int | None,
+    projected: bool,
+    tasks: tuple[Task, ...],
+    key: jax.Array,
+    batch: Batch,
+) -> dict[str, dict]:
+    """The groups of all networks, from shapes that the networks give each other."""
+    keys = jax.random.split(key, 8)
+    context = Context(keys[7], jnp.zeros((), jnp.int32))
+    images = batch["images"]
+    n = images.shape[0]
+    labels = jnp.zeros((n,), jnp.int32) if num_classes else None
+    z = latents.draw(n, context).astype(images.dtype)
+    groups: dict[str, dict] = {}
+    inputs = [z]
+    if num_classes and players.embed is None:
+        inputs.append(jax.nn.one_hot(labels, num_classes, dtype=images.dtype))
+    elif num_classes and players.embed is not None:
+        groups["shared"] = players.embed.init(keys[0], labels)
+        inputs.append(players.embed.apply(groups["shared"], labels, context=context)[0])
+    groups["gen"] = players.gen.init(keys[1], *inputs)
+    if players.middle is not None and players.gen_out is not None:
+        hidden, _ = players.gen.apply(groups["gen"], *inputs, context=context)
+        groups["shared"] = players.middle.init(keys[0], hidden)
+        hidden, _ = players.middle.apply(groups["shared"], hidden, context=context)
+        groups["gen/out"] = players.gen_out.init(keys[2], hidden)
+    groups["trunk"] = players.trunk.init(keys[3], images)
+    hidden, _ = features(players, starting(groups), images, context)
+    if players.disc is not None:
+        inputs = (hidden, labels) if projected and players.embed is None else (hidden,)
+        groups["disc"] = players.disc.init(keys[4], *inputs)
+    groups.update(tasks_lib.init_heads(tasks, keys[5], hidden))
+    fakes, _ = generate(players, latents, num_classes, starting(groups), n, labels, context)
+    if fakes.shape != images.shape:
+        raise ValueError(
+            f"The generator makes images of shape {fakes.shape[1:]}, the data has "
+            f"{images.shape[1:]}: give the generator the data's size and channels."
+        )
+    return groups
+
+
+def sampler(players: Players, latents: Latents, num_classes: int | None):
+    """`sample(variables, n, labels, context)` of a game; labels are None where unconditional."""
+
+    def sample(variables: Variables, n: int, labels: Array | None, context: Context) -> Array:
+        if num_classes and labels is None:
+            labels = jnp.arange(n) % num_classes
+        return generate(players, latents, num_classes, variables, n, labels, context)[0]
+
+    return sample
+
+
+def shared_entries(players: Players, role: str, owner: Owner) -> dict[str, float]:
+    """The entry of the shared group in a turn's rows: there if the turn's player owns it."""
+    shares = players.embed is not None or players.middle is not None
+    return {f"shared@{role}": 1.0} if shares and owner in (role, "both") else {}

@@ -1,0 +1,170 @@
+"""Task heads on a trunk: what a head is asked, and about which examples."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from gan_mtl import draws
+from gan_mtl.losses.tasks import cross_entropy
+from gan_mtl.types import Batch, Coefficient, Context, Loss, Network, Variables
+
+LossFn = Callable[[Array, Array], Array]
+Transform = Callable[[Array, Context], tuple[Array, Array]]
+
+
+class Task(NamedTuple):
+    """One head on the shared trunk; its group is `heads/<name>`, its objective `<name>`.
+
+    head: features to outputs.
+    loss: `(outputs, targets) -> [n]`.
+    source: the batch entry that holds its images.
+    targets: the batch entry that holds its targets; None where `transform` makes them.
+    transform: `(images, context) -> (images, targets)`, for self-supervision.
+    weight: the objective's coefficient in trunk and head.
+    fake_weight: where above 0 the generator plays the task too, and this is its coefficient there:
+        with the labels that it was asked for, or with `transform` of its images.
+    classifies: whether outputs are logits of integer targets, so that an accuracy is reported.
+    """
+
+    name: str
+    head: Network
+    loss: LossFn = cross_entropy
+    source: str = "images"
+    targets: str | None = "labels"
+    transform: Transform | None = None
+    weight: Coefficient = 1.0
+    fake_weight: Coefficient = 0.0
+    classifies: bool = True
+
+    @property
+    def group(self) -> str:
+        """The parameter group of the head."""
+        return f"heads/{self.name}"
+
+
+def class_task(head: Network, *, labelled: bool = True, name: str = "class", **options) -> Task:
+    """Classification of the images whose labels are visible.
+
+    Args:
+        labelled: take `labelled_images` and `labelled_labels` (few labels, drawn apart); else
+            `images` with `labels`, where -1 is masked.
+    """
+    prefix = "labelled_" if labelled else ""
+    return Task(name, head, source=prefix + "images", targets=prefix + "labels", **options)
+
+
+def rotate(
+    images: Float[Array, "n h w c"], context: Context
+) -> tuple[Float[Array, "n h w c"], Int[Array, " n"]]:
+    """Turns every image by 0, 90, 180 or 270 degrees, drawn per example: images and class 0 .. 3.
+
+    Raises:
+        ValueError: if the images are not square.
+    """
+    if images.ndim != 4 or images.shape[1] != images.shape[2]:
+        raise ValueError(
+            f"Rotation takes square images [n, side, side, c], got {images.shape}: crop or resize "
+            "them, or drop the rotation task."
+        )
+    turns = draws.integers(images.shape[0], 4, context.fold("rotation"))
+    turned = jnp.stack([jnp.rot90(images, k, axes=(1, 2)) for k in range(4)])
+    chosen = jnp.take_along_axis(turned, turns[None, :, None, None, None], axis=0)[0]
+    return chosen, turns
+
+
+def rotation_task(head: Network, *, weight: Coefficient = 1.0, **options) -> Task:
+    """Self-supervision by rotation: which of four quarter turns? The head has four outputs.
+
+    Chen et al., "Self-Supervised GANs via Auxiliary Rotation Loss", CVPR 2019: there every image of
+    a part of the batch is shown in all four positions, here every image in one drawn position.
+    """
+    return Task("rotation", head, targets=None, transform=rotate, weight=weight, **options)
+
+
+class Played(NamedTuple):
+    """A task's loss and accuracy over a batch."""
+
+    loss: Loss
+    accuracy: Loss | None
+
+
+def play(
+    task: Task,
+    features: Callable[[Variables, Array, Context], tuple[Array, Variables]],
+    known: dict[str, Array],
+    variables: Variables,
+    batch: Batch,
+    context: Context,
+) -> tuple[Played, Variables]:
+    """Asks the head about its examples.
+
+    Args:
+        features: the trunk, `(variables, images, context) -> (features, variables)`.
+        known: features that this pass has already, by batch entry; used where nothing is
+            transformed, and extended.
+    """
+    context = context.fold(task.name)
+    if task.transform is None:
+        targets = batch[task.targets] if task.targets else batch[task.source]
+        if task.source not in known:
+            known[task.source], variables = features(
+                variables, batch[task.source], context.fold("trunk")
+            )
+        hidden = known[task.source]
+    else:
+        images, targets = task.transform(batch[task.source], context)
+        hidden, variables = features(variables, images, context.fold("trunk"))
+    outputs, variables = variables.apply(task.head, task.group, hidden, context=context)
+    return judge(task, outputs, targets), variables
+
+
+def judge(task: Task, outputs: Array, targets: Array) -> Played:
+    """Loss and accuracy of a head's outputs; hidden labels (-1) are masked."""
+    values = task.loss(outputs, targets)
+    if not jnp.issubdtype(targets.dtype, jnp.integer):
+        return Played(Loss(values), None)
+    mask = (targets >= 0).astype(values.dtype)
+    accuracy = None
+    if task.classifies:
+        accuracy = Loss((outputs.argmax(axis=-1) == targets).astype(values.dtype), mask)
+    return Played(Loss(values, mask), accuracy)
+
+
+def init_heads(tasks: tuple[Task, ...], key: jax.Array, hidden: Array) -> dict[str, dict]:
+    """The groups of the heads, from features of the right shape."""
+    keys = jax.random.split(key, max(len(tasks), 1))
+    return {t.group: t.head.init(keys[i], hidden) for i, t in enumerate(tasks)}
+
+
+def check_tasks(tasks: tuple[Task, ...], batch: Batch, *others: str) -> None:
+    """Raises ValueError for two tasks of one name, or a batch without a task's entries."""
+    names = [task.name for task in tasks] + list(others)
+    if len(set(names)) < len(names):
+        raise ValueError(f"Objectives of one turn need distinct names, got {names}.")
+    for task in tasks:
+        for entry in filter(None, (task.source, task.targets)):
+            if entry not in batch:
+                raise ValueError(
+                    f"Task {task.name!r} needs the batch entry {entry!r}; the batch has "
+                    f"{sorted(batch)}. Labels come with the batch where all are visible, as "
+                    "'labelled_images' and 'labelled_labels' where labelled_batch_size is set."
+                )
+
+
+def predictions(tasks: tuple[Task, ...], features: Callable) -> dict[str, Callable]:
+    """`predict` of a game with these heads: `(variables, images, context) -> outputs` by name."""
+
+    def hidden(variables: Variables, images: Array, context: Context) -> Array:
+        return features(variables, images, context.fold("trunk"))[0]
+
+    def predict(task: Task, variables: Variables, images: Array, context: Context) -> Array:
+        found = hidden(variables, images, context)
+        return variables.apply(task.head, task.group, found, context=context.fold(task.name))[0]
+
+    return {"features": hidden, **{t.name: functools.partial(predict, t) for t in tasks}}

@@ -1,0 +1,87 @@
+"""What every game of the library keeps to."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import zoo
+
+from gan_mtl import audit, table
+from gan_mtl.types import Context
+from gan_mtl.update import alternating, variables_of
+
+KEY = jax.random.key(0)
+STEPS = 4
+
+
+@pytest.fixture(scope="module", params=sorted(zoo.GAMES))
+def run(request):
+    """Name, game, first and last state and the metrics of a few compiled steps."""
+    game = zoo.game(request.param)
+    updater = alternating(game)
+    batch = zoo.batch()
+    start = jax.jit(updater.init)(KEY, batch)
+    update = jax.jit(updater.update)
+    state, seen = start, []
+    for i in range(STEPS):
+        state, metrics = update(jax.random.fold_in(KEY, i), state, batch)
+        seen.append(jax.device_get(metrics))
+    assert update._cache_size() == 1
+    return request.param, game, start, state, seen
+
+
+def test_no_entry_of_the_table_is_dead(run):
+    _, game, *_ = run
+    norms = jax.jit(audit.raw_gradient_norms(game))
+    audit.check_alive([norms(jax.random.key(i), zoo.batch()) for i in range(3)])
+
+
+def test_structure_shapes_and_dtypes_of_the_state_are_stable(run):
+    *_, start, state, _ = run
+    assert jax.tree.structure(start) == jax.tree.structure(state)
+    for a, b in zip(jax.tree.leaves(start), jax.tree.leaves(state), strict=True):
+        assert a.shape == b.shape and a.dtype == b.dtype
+    floating = [x for x in jax.tree.leaves(state) if jnp.issubdtype(x.dtype, jnp.floating)]
+    assert all(x.dtype == jnp.float32 for x in floating)
+
+
+def test_every_group_moves_and_losses_are_finite(run):
+    name, game, start, state, seen = run
+    for turn in game.turns:
+        for group in table.moved_groups(turn):
+            pairs = zip(
+                jax.tree.leaves(start.params[group]),
+                jax.tree.leaves(state.params[group]),
+                strict=True,
+            )
+            assert any(not np.array_equal(a, b) for a, b in pairs), f"{name}: {group} stood still"
+        for objective, row in turn.objectives.items():
+            values = [m[f"{turn.name}/{objective}"] for m in seen]
+            due = [row.every == 1 or i % row.every == 0 for i in range(STEPS)]
+            assert [bool(np.isfinite(v)) for v in values] == due
+
+
+def test_it_samples_and_predicts_in_the_data_s_shape(run):
+    _, game, _, state, _ = run
+    context = Context(jax.random.key(1), jnp.zeros((), jnp.int32), train=False)
+    variables = variables_of(state)
+    batch = zoo.batch()
+    if game.sample is not None:
+        images = game.sample(variables, 6, None, context)
+        assert images.shape == (6, 4, 4, 1) and float(jnp.abs(images).max()) <= 1.0
+        again = game.sample(variables, 6, None, context)
+        np.testing.assert_array_equal(images, again)
+    widths = {"class": zoo.CLASSES, "rotation": 4}
+    for name, predict in game.predict.items():
+        outputs = predict(variables, batch["images"], context)
+        assert outputs.shape == ((8, widths[name]) if name in widths else outputs.shape)
+        assert outputs.shape[0] == 8
+
+
+def test_the_table_is_printed_with_every_row_and_column(run):
+    _, game, *_ = run
+    lines = table.render(game).splitlines()
+    assert len(lines) == 1 + sum(len(turn.objectives) for turn in game.turns)
+    for turn in game.turns:
+        for entry in table.entries(turn):
+            assert entry in lines[0].split()

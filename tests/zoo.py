@@ -1,0 +1,196 @@
+"""Every game of the library on tiny networks: what the contract tests run over."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from gan_mtl import nets
+from gan_mtl.games import (
+    Latents,
+    Optimizers,
+    Penalty,
+    Players,
+    Weights,
+    class_task,
+    gan,
+    multitask,
+    rotation_task,
+    semi_supervised,
+    simultaneous,
+)
+from gan_mtl.losses import gradient_penalty, hinge, r1, relativistic, wasserstein
+
+CLASSES = 3
+LATENTS = Latents(4)
+linen = nets.from_linen
+
+
+def adam():
+    return Optimizers(gen=optax.adam(1e-3, b1=0.5), disc=optax.adam(1e-3, b1=0.5))
+
+
+def players(**others):
+    return Players(
+        gen=linen(nets.MLPGenerator((6,), (4, 4, 1), output="tanh", batch_norm=True)),
+        trunk=linen(nets.MLPTrunk((6,), input_noise=0.1, kernel_norm="spectral")),
+        disc=others.pop("disc", linen(nets.Head())),
+        **others,
+    )
+
+
+def class_head(labelled=False, **options):
+    return class_task(linen(nets.Head(CLASSES)), labelled=labelled, **options)
+
+
+def rotation_head(**options):
+    return rotation_task(linen(nets.Head(4)), **options)
+
+
+def unconditional():
+    return gan(players(), LATENTS, adam(), ema={"gen": 100.0})
+
+
+def wgan_gp():
+    penalty = Penalty("gradient_penalty", gradient_penalty, 10.0)
+    return gan(
+        players(), LATENTS, adam(), adversarial=wasserstein, penalties=(penalty,), disc_repeats=2
+    )
+
+
+def lazy_r1():
+    penalty = Penalty("r1", lambda f, real, fake, context: r1(f, real), 5.0, every=2)
+    return gan(players(), LATENTS, adam(), adversarial=relativistic, penalties=(penalty,))
+
+
+def projection():
+    disc = linen(nets.ProjectionHead(CLASSES))
+    return gan(
+        players(disc=disc),
+        LATENTS,
+        adam(),
+        adversarial=hinge,
+        condition="projection",
+        num_classes=CLASSES,
+    )
+
+
+def shared_embedding():
+    embed = linen(nets.ClassEmbedding(CLASSES, 6))
+    return gan(
+        players(embed=embed),
+        LATENTS,
+        adam(),
+        condition="projection",
+        num_classes=CLASSES,
+        owner="both",
+    )
+
+
+def shared_block():
+    return gan(
+        Players(
+            gen=linen(nets.MLPTrunk((6,))),
+            trunk=linen(nets.MLPTrunk((6,))),
+            disc=linen(nets.Head()),
+            middle=linen(nets.MLPTrunk((6,))),
+            gen_out=linen(nets.MLPGenerator((), (4, 4, 1), output="tanh")),
+        ),
+        LATENTS,
+        adam(),
+        tasks=(rotation_head(),),
+    )
+
+
+def ac_gan():
+    return gan(
+        players(),
+        LATENTS,
+        adam(),
+        tasks=(class_head(fake_weight=1.0),),
+        condition="auxiliary",
+        num_classes=CLASSES,
+        fakes_in_disc=True,
+    )
+
+
+def rotation_gan():
+    return gan(players(), LATENTS, adam(), tasks=(rotation_head(weight=1.0, fake_weight=0.2),))
+
+
+def semi():
+    return semi_supervised(
+        players(disc=None),
+        linen(nets.Head(CLASSES)),
+        LATENTS,
+        adam(),
+        num_classes=CLASSES,
+        ema={"trunk": 100.0, "heads/class": 100.0, "gen": 100.0},
+    )
+
+
+def semi_rotation():
+    return semi_supervised(
+        players(disc=None),
+        linen(nets.Head(CLASSES)),
+        LATENTS,
+        adam(),
+        num_classes=CLASSES,
+        tasks=(rotation_head(weight=0.5),),
+        weights=Weights(entropy=0.1, generator=0.1, conditional=0.5),
+    )
+
+
+def classifier():
+    return multitask(
+        linen(nets.CNNTrunk((4,), features=6)), (class_head(labelled=True),), optax.adam(1e-3)
+    )
+
+
+def classifier_rotation():
+    optimizers = {name: optax.adam(1e-3) for name in ("trunk", "heads/class", "heads/rotation")}
+    trunk = linen(nets.MLPTrunk((6,), dropout=0.2))
+    return multitask(trunk, (class_head(labelled=True), rotation_head()), optimizers)
+
+
+def at_once():
+    game = unconditional()
+    return game._replace(turns=(simultaneous(game.turns),))
+
+
+GAMES = {
+    f.__name__: f
+    for f in (
+        unconditional,
+        wgan_gp,
+        lazy_r1,
+        projection,
+        shared_embedding,
+        shared_block,
+        ac_gan,
+        rotation_gan,
+        semi,
+        semi_rotation,
+        classifier,
+        classifier_rotation,
+        at_once,
+    )
+}
+
+
+@functools.cache
+def game(name):
+    return GAMES[name]()
+
+
+def batch(n=8, labelled=4, dtype=jnp.float32):
+    """Images 4x4 in [-1, 1] with all labels, and a labelled batch beside them."""
+    keys = jax.random.split(jax.random.key(7), 4)
+    shape = (4, 4, 1)
+    return {
+        "images": jax.random.uniform(keys[0], (n, *shape), dtype, -1, 1),
+        "labels": jax.random.randint(keys[1], (n,), 0, CLASSES),
+        "labelled_images": jax.random.uniform(keys[2], (labelled, *shape), dtype, -1, 1),
+        "labelled_labels": jax.random.randint(keys[3], (labelled,), 0, CLASSES),
+    }
