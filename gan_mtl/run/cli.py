@@ -1,0 +1,211 @@
+"""The command line: `main(CONFIG)` of an experiment module, and the command `gan-mtl`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import jax
+import numpy as np
+import tyro
+
+from gan_mtl import parallel
+from gan_mtl.run import checkpoints, study, writers
+from gan_mtl.run import config as config_lib
+from gan_mtl.run.config import Config
+from gan_mtl.run.loop import Interrupted, NonFiniteLossError, Progress
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What a command line asks for: a config, and what to do with it."""
+
+    config: Annotated[Config, tyro.conf.arg(name="")]
+    preset: str | None = None
+    """Start from this preset of the experiment."""
+    smoke: bool = False
+    """The preset `smoke`: a few steps, to see that it runs."""
+    dry_run: bool = False
+    """Print the tables of the games, parameters, devices and batches; start nothing."""
+    workdir: str | None = None
+    """Where it goes; a folder that holds this study is resumed. Default: the next runs/NAME/N."""
+    restore_step: int | None = None
+    """Resume from this checkpoint in place of the latest."""
+    results: str | None = None
+    """Also write the results to this file."""
+    distributed: bool = False
+    """Several processes: initialise jax.distributed from the environment."""
+
+
+def parse(config: Config, argv: Sequence[str]) -> Invocation:
+    """The invocation that a command line means: preset first, then every option.
+
+    Raises:
+        SystemExit: for a bad option, after printing the nearest valid one.
+        ValueError: for an unknown preset or a value that cannot be run.
+    """
+    preset = _preset_of(argv)
+    start = Invocation(config_lib.with_preset(config, preset))
+    found = tyro.cli(Invocation, default=start, args=list(argv), prog=f"python -m {config.name}")
+    config_lib.check(found.config)
+    return found
+
+
+def _preset_of(argv: Sequence[str]) -> str | None:
+    preset = "smoke" if "--smoke" in argv else None
+    for i, word in enumerate(argv):
+        if word == "--preset" and i + 1 < len(argv):
+            preset = argv[i + 1]
+        elif word.startswith("--preset="):
+            preset = word.split("=", 1)[1]
+    return preset
+
+
+def main(config: Config, argv: Sequence[str] | None = None) -> int:
+    """Runs an experiment module; exits with a status.
+
+    0 done, 1 an error that was explained, 130 stopped by the user (saved).
+    """
+    argv = tuple(sys.argv[1:] if argv is None else argv)
+    try:
+        status = _main(config, argv)
+    except (
+        ValueError,
+        NonFiniteLossError,
+        checkpoints.CheckpointError,
+        FileNotFoundError,
+    ) as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = 1
+    if status:
+        raise SystemExit(status)
+    return status
+
+
+def _main(config: Config, argv: tuple[str, ...]) -> int:
+    asked = parse(config, argv)
+    config = asked.config
+    _set_up(config, asked)
+    module = (
+        config_lib.module_name("__main__") if main_module.__spec__ else f"experiments.{config.name}"
+    )
+    origin = study.Origin(module, argv, _preset_of(argv))
+    count = len(study.cells_of(config, pathlib.Path()))
+    arms = list(config_lib.chosen_arms(config))
+    print(
+        f"{config.name}: {len(arms)} arm{'s' * (len(arms) > 1)} ({', '.join(arms)}), "
+        f"{count} runs of {config.steps} steps on {config.data}"
+        + (f", labels {' '.join(map(str, config.labels))}" if config.labels else "")
+        + (f"; about {config.about}" if config.about else "")
+    )
+    if asked.dry_run:
+        return _dry_run(config)
+    workdir = pathlib.Path(asked.workdir) if asked.workdir else study.new_workdir(config)
+    print(f"workdir: {workdir}")
+    began = time.perf_counter()
+    stopping = _on_signals()
+    progress = console()
+    try:
+        results = study.run_study(
+            config,
+            origin,
+            workdir,
+            progress=progress,
+            stop=lambda: bool(stopping),
+            restore_step=asked.restore_step,
+        )
+    except Interrupted as stopped:
+        again = [a for a in argv if a != "--workdir" and a != str(asked.workdir)]
+        line = " ".join(["python -m", module, *again, "--workdir", str(workdir)])
+        print(f"\n{stopped}\nGo on with: {line}")
+        return 130
+    print(f"\n{results['table']}\n")
+    print(f"{time.perf_counter() - began:.0f} s; pictures, tables and reports in {workdir}")
+    if asked.results:
+        path = pathlib.Path(asked.results)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(results, indent=1) + "\n")
+    return 0
+
+
+def _set_up(config: Config, asked: Invocation) -> None:
+    """Devices and the compilation cache, before anything is computed."""
+    if asked.distributed:
+        jax.distributed.initialize()
+    elif os.environ.get("JAX_PLATFORMS", "cpu").startswith("cpu") and config.devices:
+        # Too late once the backend is up: parallel.make_mesh then says what is there.
+        with contextlib.suppress(RuntimeError):
+            jax.config.update("jax_num_cpu_devices", config.devices)
+    parallel.enable_compilation_cache()
+    devices = config.devices or len(jax.devices())
+    for name in ("batch_size", "labelled_batch_size"):
+        parallel.check_divides(getattr(config, name), devices, name)
+
+
+def _on_signals() -> list[int]:
+    """Collects Ctrl-C and SIGTERM; the loop looks at the list. A second Ctrl-C stops at once."""
+    seen: list[int] = []
+
+    def note(number, frame):
+        del frame
+        if seen and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        seen.append(number)
+        print("\nstopping: saving first (again to stop at once)", flush=True)
+
+    signal.signal(signal.SIGINT, note)
+    signal.signal(signal.SIGTERM, note)
+    return seen
+
+
+def _dry_run(config: Config) -> int:
+    from gan_mtl.run.load import blank_batch
+    from gan_mtl.update import alternating
+
+    dataset = study.load_data(config)
+    spec = study.spec_of(config, dataset)
+    print(f"\n{study.tables(config, spec)}\n")
+    for name, arm in config_lib.chosen_arms(config).items():
+        if arm.build is None:
+            continue
+        game = arm.build(arm.settings, spec)
+        batch = blank_batch(config, spec, game)
+        state = jax.eval_shape(alternating(game).init, jax.random.key(0), batch)
+        counts = {
+            group: sum(int(np.prod(x.shape)) for x in jax.tree.leaves(tree))
+            for group, tree in state.params.items()
+        }
+        listed = ", ".join(f"{group} {n:,}" for group, n in counts.items())
+        print(f"{name}: {sum(counts.values()):,} parameters ({listed})")
+    devices = config.devices or len(jax.devices())
+    print(
+        f"{config.parallel} on {devices} {jax.default_backend()} device(s), "
+        f"{config.batch_size // devices} examples per device and pass"
+    )
+    return 0
+
+
+def console() -> Progress:
+    """Progress on the terminal: a bar with rate and time left, plain lines elsewhere."""
+    bars: list[Any] = []
+
+    def line(text: str) -> None:
+        print(text, flush=True)
+
+    def start(name: str, done: int, total: int) -> None:
+        bars[:] = [writers.console(name, total, done)]
+
+    def step(done: int, losses: dict[str, float]) -> None:
+        bars[0].scalars(done, losses)
+        if done >= bars[0].total:
+            bars[0].close()
+
+    return Progress(line, start, step)

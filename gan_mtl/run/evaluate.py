@@ -1,0 +1,224 @@
+"""What is measured of a trained game, and the network that generated images are scored by."""
+
+from __future__ import annotations
+
+import hashlib
+import pathlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from gan_mtl import games, metrics, nets, parallel
+from gan_mtl.data import Dataset, Split, stream, to_float
+from gan_mtl.metrics.kernel import polynomial_mmd2
+from gan_mtl.run.config import Spec
+from gan_mtl.types import Context, Game, Variables
+from gan_mtl.update import alternating, variables_of
+
+BATCH = 500  # examples that are predicted or sampled at once
+
+
+class Evaluation(NamedTuple):
+    """What an experiment's `evaluate` is given: one cell's state, ready to be asked.
+
+    predict: `(name, uint8 images) -> outputs`, of the game's `predict`.
+    sample: `(n, labels | None) -> images in the value range`, always from the same latents.
+    dataset: as the training saw it (hidden labels hidden); its test split has its labels.
+    features: the scoring network, or None where the experiment asks for none.
+    """
+
+    game: Game
+    predict: Callable[[str, np.ndarray], np.ndarray]
+    sample: Callable[[int, np.ndarray | None], np.ndarray]
+    dataset: Dataset
+    spec: Spec
+    features: FeatureNetwork | None
+    seed: int
+
+
+class FeatureNetwork(NamedTuple):
+    """A small classifier trained on the training split alone; its features define the scores.
+
+    features: `(images [n, h, w, c] in [-1, 1]) -> [n, d]`; classify: `-> classes [n]`.
+    name: what it is; digest: of its parameters; accuracy: of the test split.
+    """
+
+    features: Callable[[np.ndarray], np.ndarray]
+    classify: Callable[[np.ndarray], np.ndarray]
+    name: str
+    digest: str
+    accuracy: float
+
+
+def evaluator(game: Game, spec: Spec) -> Callable[[Variables, int], tuple[Callable, Callable]]:
+    """Compiles a game's prediction and sampling once; `(variables, seed) -> (predict, sample)`."""
+    context = Context(jax.random.key(0), jnp.zeros((), jnp.int32), train=False)
+    predicts = {
+        name: parallel.compile_function(
+            lambda v, x, f=f: f(v, to_float(x, *spec.value_range), context)
+        )
+        for name, f in game.predict.items()
+    }
+
+    def sample_some(variables, key, labels, n):
+        assert game.sample is not None
+        return game.sample(variables, n, labels, context._replace(key=key))
+
+    sampled = parallel.compile_function(sample_some, static_argnums=3)
+
+    def bind(variables: Variables, seed: int) -> tuple[Callable, Callable]:
+        def predict(name: str, images: np.ndarray) -> np.ndarray:
+            return in_batches(lambda x: predicts[name](variables, x), images)
+
+        def sample(n: int, labels: np.ndarray | None = None) -> np.ndarray:
+            key = jax.random.fold_in(jax.random.key(seed), 0x5A)
+            size = min(n, BATCH)
+            parts = []
+            for i in range(-(-n // size)):
+                wanted = None
+                if labels is not None:
+                    wanted = _padded(np.asarray(labels, np.int32)[i * size : (i + 1) * size], size)
+                found = sampled(variables, jax.random.fold_in(key, i), wanted, size)
+                parts.append(np.asarray(found))
+            return np.concatenate(parts)[:n]
+
+        return predict, sample
+
+    return bind
+
+
+def in_batches(function: Callable[[np.ndarray], Any], images: np.ndarray) -> np.ndarray:
+    """`function` over batches of one size (the last one padded), results joined."""
+    size = min(len(images), BATCH)
+    parts = [
+        np.asarray(function(_padded(images[i : i + size], size)))
+        for i in range(0, len(images), size)
+    ]
+    return np.concatenate(parts)[: len(images)]
+
+
+def _padded(x: np.ndarray, size: int) -> np.ndarray:
+    if len(x) == size:
+        return x
+    return np.concatenate([x, np.repeat(x[-1:], size - len(x), axis=0)])
+
+
+def train_features(
+    dataset: Dataset, folder: pathlib.Path, steps: int = 600, seed: int = 0
+) -> FeatureNetwork:
+    """Trains the scoring network on all labels of the training split, or reads it back.
+
+    A CNN of 32 and 64 channels and 64 features, Adam 1e-3, batch 128. Kept in `folder` under the
+    hash of what it was trained on.
+
+    Args:
+        dataset: with every training label visible.
+        steps: of training; on small sets 600 are some 50 epochs.
+    """
+    name = f"cnn 32-64-64, {steps} steps, {dataset.name} train ({dataset.train.num_examples})"
+    trunk = nets.from_linen(nets.CNNTrunk((32, 64), features=64))
+    head = games.class_task(nets.from_linen(nets.Head(dataset.num_classes)), labelled=False)
+    game = games.multitask(trunk, (head,), optax.adam(1e-3))
+    updater = alternating(game)
+    size = min(128, dataset.train.num_examples)
+    batches = stream(dataset.train, size, seed)
+    key = jax.random.key(seed)
+    state = parallel.compile_function(updater.init)(key, batches.batch(0))
+    path = folder / f"features-{_digest(dataset.train, name)}.npz"
+    leaves, tree = jax.tree.flatten(state.params)
+    if path.exists():
+        with np.load(path) as saved:
+            leaves = [saved[f"leaf{i}"] for i in range(len(leaves))]
+        params = jax.tree.unflatten(tree, leaves)
+    else:
+        update = parallel.compile_function(updater.update)
+        for step in range(steps):
+            state, _ = update(jax.random.fold_in(key, step), state, batches.batch(step))
+        params = jax.device_get(state.params)
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial.npz")
+        np.savez(partial, **{f"leaf{i}": x for i, x in enumerate(jax.tree.leaves(params))})
+        partial.replace(path)
+    return _network(game, Variables(params, variables_of(state).state), name, dataset.test)
+
+
+def _network(game: Game, variables: Variables, name: str, test: Split) -> FeatureNetwork:
+    context = Context(jax.random.key(0), jnp.zeros((), jnp.int32), train=False)
+    hidden, logits = (
+        parallel.compile_function(lambda v, x, f=game.predict[which]: f(v, x, context))
+        for which in ("features", "class")
+    )
+
+    def features(images: np.ndarray) -> np.ndarray:
+        return in_batches(lambda x: hidden(variables, x), images)
+
+    def classify(images: np.ndarray) -> np.ndarray:
+        return in_batches(lambda x: logits(variables, x), images).argmax(axis=-1)
+
+    accuracy = metrics.accuracy(test.labels, classify(to_float(test.images)))
+    return FeatureNetwork(
+        features, classify, name, metrics.weights_hash(variables.params), accuracy
+    )
+
+
+def _digest(split: Split, name: str) -> str:
+    found = hashlib.sha256(name.encode())
+    found.update(split.images.tobytes())
+    found.update(split.labels.tobytes())
+    return found.hexdigest()[:16]
+
+
+def class_scores(e: Evaluation, split: Split | None = None) -> dict[str, Any]:
+    """Accuracy, macro F1 and the confusion matrix of the head `class` on the test split."""
+    split = split or e.dataset.test
+    predictions = e.predict("class", split.images).argmax(axis=-1)
+    report = metrics.classification_report(split.labels, predictions, e.spec.num_classes)
+    return {
+        "test_accuracy": report.accuracy,
+        "test_macro_f1": report.macro.f1,
+        "confusion": report.confusion.tolist(),
+    }
+
+
+def sample_scores(e: Evaluation, count: int) -> dict[str, Any]:
+    """Frechet and kernel distance and PRDC of `count` samples against the test images.
+
+    Under the feature network, whose name and hash go along as the protocol.
+    """
+    assert e.features is not None
+    real = e.features.features(to_float(e.dataset.test.images))
+    asked = np.arange(count) % e.spec.num_classes if e.spec.num_classes else None
+    images = unit_range(e.sample(count, asked), e.spec.value_range)
+    return {
+        **distances(real, e.features.features(images)),
+        "protocol": {
+            "features": e.features.name,
+            "features_hash": e.features.digest,
+            "real": f"{len(real)} test images",
+            "fake": count,
+            "ema": "gen" in e.game.ema,
+        },
+    }
+
+
+def distances(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
+    """Frechet distance, kernel distance and PRDC (k = 5) between two sets of features."""
+    found = metrics.prdc(real, fake, k=5)
+    return {
+        "frechet": metrics.frechet_distance(*metrics.moments(real), *metrics.moments(fake)),
+        "kernel": polynomial_mmd2(real, fake),
+        "precision": found.precision,
+        "recall": found.recall,
+        "density": found.density,
+        "coverage": found.coverage,
+    }
+
+
+def unit_range(images: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
+    """Images from `value_range` to [-1, 1], which the feature network takes."""
+    low, high = value_range
+    return ((images - low) / (high - low) * 2 - 1).astype(np.float32)

@@ -1,0 +1,390 @@
+"""The training loop: one arm, its seeds side by side, from the last checkpoint to DONE.
+
+It takes functions (a game, an evaluation, writers) and is not forked. The order within a pass is
+fixed: update, log (and look for non-finite losses), sample, evaluate, save. What is saved has been
+looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import pathlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from gan_mtl import parallel, table
+from gan_mtl.data import Dataset, Stream, stream
+from gan_mtl.run import checkpoints as checkpoints_lib
+from gan_mtl.run import images as images_lib
+from gan_mtl.run import writers as writers_lib
+from gan_mtl.run.config import Arm, Config, Spec, config_hash
+from gan_mtl.run.evaluate import Evaluation, FeatureNetwork, evaluator
+from gan_mtl.types import Game, TrainState
+from gan_mtl.update import alternating, variables_of
+
+
+class Cell(NamedTuple):
+    """One run: an arm under a label count and a seed, in its own folder.
+
+    labels: visible labels in all; None where all are visible.
+    """
+
+    arm: str
+    labels: int | None
+    seed: int
+    folder: pathlib.Path
+
+    @property
+    def name(self) -> str:
+        """How people call it."""
+        few = "" if self.labels is None else f"{self.labels} labels, "
+        return f"{self.arm}, {few}seed {self.seed}"
+
+
+class Interrupted(Exception):
+    """Raised after saving when the user has asked to stop."""
+
+
+class NonFiniteLossError(FloatingPointError):
+    """A loss is NaN or infinite; the message names step, turn, objective and the way back."""
+
+
+class Progress(NamedTuple):
+    """What the loop tells a person.
+
+    line: `(text)`; start: `(name, done, total)`, then step: `(done, losses)`.
+    """
+
+    line: Callable[[str], None]
+    start: Callable[[str, int, int], None]
+    step: Callable[[int, dict[str, float]], None]
+
+
+SILENT = Progress(lambda text: None, lambda name, done, total: None, lambda done, losses: None)
+
+
+def train(
+    config: Config,
+    arm: Arm,
+    spec: Spec,
+    cells: Sequence[Cell],
+    datasets: Sequence[Dataset],
+    *,
+    features: FeatureNetwork | None = None,
+    progress: Progress = SILENT,
+    stop: Callable[[], bool] = lambda: False,
+    restore_step: int | None = None,
+) -> list[dict[str, Any]]:
+    """Trains the cells of one arm that differ only in their seed, and evaluates them.
+
+    Args:
+        cells: one per seed; a folder with checkpoints is resumed.
+        datasets: one per cell, with hidden labels hidden.
+        stop: looked at after every call; True saves and raises `Interrupted`.
+        restore_step: resume from this checkpoint in place of the latest.
+
+    Returns:
+        The final scores of each cell, as written to its DONE.
+
+    Raises:
+        Interrupted: after saving.
+        NonFiniteLossError: the last good checkpoint is left as it is.
+    """
+    game = arm.build(arm.settings, spec)
+    run = _prepare(config, game, cells, datasets, progress)
+    try:
+        start, state = _begin(config, run, cells, restore_step, progress)
+        if start < config.steps:
+            state = _advance(config, run, cells, start, state, spec, progress, stop, features)
+        scores = [
+            {"step": config.steps, **_evaluate(config, run, i, state, spec, features)}
+            for i in range(len(cells))
+        ]
+        for store in run.stores:
+            store.wait()
+    finally:
+        for store in run.stores:
+            store.close()
+        for writer in run.writers:
+            writer.close()
+    for cell, found in zip(cells, scores, strict=True):
+        _write_done(cell.folder, found)
+    return scores
+
+
+class _Run(NamedTuple):
+    game: Game
+    compiled: parallel.Compiled
+    streams: list[Stream]
+    datasets: Sequence[Dataset]
+    roots: jax.Array  # one key per cell
+    stores: list[checkpoints_lib.Checkpoints]
+    writers: list[writers_lib.Writer]
+    bind: Callable
+    cells: Sequence[Cell]
+
+
+def _prepare(config, game, cells, datasets, progress) -> _Run:
+    """Everything that is compiled or opened once for the arm's cells."""
+    repeats = max(turn.repeats for turn in game.turns)
+    count = len(cells)
+    streams = [
+        stream(
+            data.train,
+            config.batch_size,
+            cell.seed,
+            labelled_batch_size=config.labelled_batch_size,
+            value_range=config.value_range,
+            repeats=repeats,
+        )
+        for cell, data in zip(cells, datasets, strict=True)
+    ]
+    roots = jax.vmap(jax.random.key)(np.asarray([cell.seed for cell in cells], np.uint32))
+    updater = alternating(game, accumulate=config.accumulate)
+    first = streams[0].batch(0)
+    if config.check:
+        parallel.dead_term_check(game, first, roots[0])
+    compiled = parallel.compile_update(
+        updater,
+        mode=config.parallel,
+        num_devices=config.devices,
+        model=config.model_axis,
+        seeds=count,
+        vmap_seeds=config.vmap_seeds,
+        steps_per_call=config.steps_per_call,
+        example=(roots[0], first),
+    )
+    for name, value in (("save_every", config.save_every), ("steps", config.steps)):
+        if value % compiled.steps_per_call:
+            raise ValueError(
+                f"{name}={value} must be a multiple of steps_per_call={compiled.steps_per_call}."
+            )
+    progress.line(f"  {compiled.description}")
+    spec = Spec(first["images"].shape[1:], datasets[0].num_classes, config.value_range)
+    return _Run(
+        game,
+        compiled,
+        streams,
+        datasets,
+        roots,
+        [
+            checkpoints_lib.open_checkpoints(
+                cell.folder / "checkpoints", keep=config.keep, best=config.best
+            )
+            for cell in cells
+        ],
+        [_writer(config, cell) for cell in cells],
+        evaluator(game, spec),
+        cells,
+    )
+
+
+def _writer(config: Config, cell: Cell) -> writers_lib.Writer:
+    found = [writers_lib.jsonl(cell.folder / "metrics.jsonl")]
+    if config.tensorboard:
+        found.append(writers_lib.tensorboard(cell.folder / "tensorboard"))
+    if config.wandb:
+        found.append(writers_lib.wandb(config.wandb, name=f"{config.name}: {cell.name}"))
+    return writers_lib.multi(*found)
+
+
+def _begin(config, run: _Run, cells, restore_step, progress) -> tuple[int, Any]:
+    """A fresh state, or that of the latest step that all cells have a checkpoint of."""
+    batch = _stack([s.batch(0) for s in run.streams], len(cells), seeds=len(cells) > 1)
+    key = jax.vmap(lambda k: jax.random.fold_in(k, 1))(run.roots)
+    state = run.compiled.init(key if len(cells) > 1 else key[0], run.compiled.put(batch))
+    common = set(run.stores[0].steps())
+    for store in run.stores[1:]:
+        common &= set(store.steps())
+    if restore_step is not None and restore_step not in common:
+        raise ValueError(f"restore_step={restore_step}: there are checkpoints {sorted(common)}.")
+    if not common:
+        for cell in cells:
+            _write_reals(run, cell)
+        return 0, state
+    step = max(common) if restore_step is None else restore_step
+    restored = [
+        store.restore(like, step)
+        for store, like in zip(run.stores, run.compiled.split(state), strict=True)
+    ]
+    for cell, found in zip(cells, restored, strict=True):
+        if found.meta.get("config") != config_hash(config):
+            raise ValueError(
+                f"{cell.folder}: its checkpoint is of another config "
+                f"({found.meta.get('config')}, not {config_hash(config)}); use another --workdir."
+            )
+        for name in ("metrics.jsonl", "eval.jsonl"):
+            writers_lib.truncate_after(cell.folder / name, step)
+    progress.line(f"  resumed from step {step}")
+    return step, run.compiled.join([found.state for found in restored])
+
+
+def _advance(config, run: _Run, cells, start, state, spec, progress, stop, features):
+    """The steps from `start` to the end."""
+    compiled, count = run.compiled, len(cells)
+    keys_of = parallel.compile_function(_step_keys)
+    waiting: list[tuple[int, dict[str, jax.Array]]] = []
+    progress.start(cells[0].arm, start, config.steps)
+    began = time.perf_counter()
+    for step in range(start, config.steps, compiled.steps_per_call):
+        numbers = range(step, step + compiled.steps_per_call)
+        batch = _calls(run.streams, numbers, count, compiled.steps_per_call)
+        keys = keys_of(run.roots, np.asarray(numbers, np.uint32))
+        keys = keys if count > 1 else keys[:, 0]
+        keys = keys if compiled.steps_per_call > 1 else keys[0]
+        state, metrics = compiled.update(step, keys, state, compiled.put(batch))
+        waiting.append((step, metrics))
+        done = step + compiled.steps_per_call
+        due = {name: _due(config, name, step, done) for name in ("log", "sample", "eval", "save")}
+        stopping = stop()
+        if due["log"] or due["save"] or stopping:
+            speed = (done - start) / (time.perf_counter() - began)
+            losses = _log(run, cells, waiting, done, compiled.steps_per_call, speed)
+            progress.step(done, losses)
+            waiting = []
+        if due["sample"] and run.game.sample is not None:
+            _write_samples(config, run, cells, state, done, spec)
+        found: list[dict[str, Any]] = [{} for _ in cells]
+        if due["eval"] and done < config.steps:
+            found = [_evaluate(config, run, i, state, spec, features, done) for i in range(count)]
+        if due["save"] or stopping:
+            _save(config, run, state, done, found)
+        if stopping and done < config.steps:
+            for store in run.stores:
+                store.wait()
+            raise Interrupted(f"stopped at step {done} of {config.steps}; saved.")
+    return state
+
+
+def _due(config: Config, what: str, before: int, done: int) -> bool:
+    every = getattr(config, f"{what}_every")
+    if every and done // every > before // every:
+        return True
+    return done == config.steps and what != "eval"
+
+
+def _step_keys(roots: jax.Array, steps: jax.Array) -> jax.Array:
+    """Keys [steps, seeds]: a function of root and step alone, so that a resumed run goes on."""
+    trunk = jax.vmap(lambda root: jax.random.fold_in(root, 2))(roots)
+    return jax.vmap(lambda s: jax.vmap(lambda k: jax.random.fold_in(k, s))(trunk))(steps)
+
+
+def _calls(streams, numbers, count, steps_per_call) -> dict[str, np.ndarray]:
+    """The batches of one call: [steps, seeds, examples, ...] without the axes of size one."""
+    parts = [_stack([s.batch(n) for s in streams], count, seeds=count > 1) for n in numbers]
+    if steps_per_call == 1:
+        return parts[0]
+    return {k: np.stack([part[k] for part in parts]) for k in parts[0]}
+
+
+def _stack(batches: list[dict[str, Any]], count: int, seeds: bool) -> dict[str, np.ndarray]:
+    if not seeds:
+        return batches[0]
+    return {k: np.stack([b[k] for b in batches]) for k in batches[0]}
+
+
+def _log(run: _Run, cells, waiting, done, steps_per_call, speed) -> dict[str, float]:
+    """Looks at every step's losses, then writes their means; returns those of the first cell."""
+    host = [(step, jax.device_get(metrics)) for step, metrics in waiting]
+    shape = (len(host), steps_per_call, len(cells))
+    values = {
+        name: np.stack([np.asarray(m[name], np.float64) for _, m in host]).reshape(shape)
+        for name in host[0][1]
+    }
+    _check_finite(run, cells, host[0][0], steps_per_call, values)
+    shown: dict[str, float] = {}
+    for i, (cell, writer) in enumerate(zip(cells, run.writers, strict=True)):
+        means = {name: _mean(v[:, :, i]) for name, v in values.items()}
+        writer.scalars(done, {**means, "time/steps_per_s": speed})
+        shown = shown or {n: v for n, v in means.items() if v is not None and math.isfinite(v)}
+        del cell
+    return shown
+
+
+def _mean(values: np.ndarray) -> float:
+    """The mean over the steps that have a value (lazy objectives have few)."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else math.nan
+
+
+def _check_finite(run: _Run, cells, first: int, steps_per_call: int, values) -> None:
+    for turn in run.game.turns:
+        for name, row in turn.objectives.items():
+            found = values[f"{turn.name}/{name}"].reshape(-1, len(cells))
+            period = math.lcm(row.every, turn.every)
+            for offset, seed in np.argwhere(~np.isfinite(found)):
+                step = first + int(offset)
+                if period == 1 or step % period == 0:
+                    raise NonFiniteLossError(_non_finite(run, cells[seed], step, turn.name, name))
+
+
+def _non_finite(run: _Run, cell: Cell, step: int, turn: str, objective: str) -> str:
+    latest = run.stores[run.cells.index(cell)].latest()
+    back = (
+        "there is no checkpoint yet"
+        if latest is None
+        else f"the checkpoint of step {latest} is good"
+    )
+    return (
+        f"Non-finite loss at step {step}: turn {turn!r}, objective {objective!r} ({cell.name}). "
+        f"Nothing after it was saved; {back}. Lower the learning rate, bound the loss, or look at "
+        "the data."
+    )
+
+
+def _evaluate(config, run: _Run, i, state, spec, features, step=None) -> dict[str, Any]:
+    """One cell's scores; written to its eval.jsonl."""
+    one: TrainState = run.compiled.split(state)[i]
+    predict, sample = run.bind(jax.device_get(variables_of(one)), run.cells[i].seed)
+    asked = Evaluation(
+        run.game, predict, sample, run.datasets[i], spec, features, run.cells[i].seed
+    )
+    scores = config.evaluate(asked)
+    with open(run.cells[i].folder / "eval.jsonl", "a") as file:
+        file.write(json.dumps({"step": step or config.steps, **scores}) + "\n")
+    return scores
+
+
+def _save(config, run: _Run, state, step, scores) -> None:
+    for cell, store, one, found in zip(
+        run.cells, run.stores, run.compiled.split(state), scores, strict=True
+    ):
+        if step in store.steps():
+            continue
+        numbers = {k: float(v) for k, v in found.items() if isinstance(v, int | float)}
+        meta = {"config": config_hash(config), "seed": cell.seed, "data_step": step}
+        store.save(step, one, meta, numbers or None)
+
+
+def _write_reals(run: _Run, cell: Cell) -> None:
+    data = run.datasets[run.cells.index(cell)]
+    images_lib.write_png(
+        cell.folder / "samples" / "reals.png", images_lib.grid(data.train.images[:100], 10)
+    )
+
+
+def _write_samples(config, run: _Run, cells, state, step, spec) -> None:
+    """Pictures from the same latents all along, a column per class where there are classes."""
+    for cell, one in zip(cells, run.compiled.split(state), strict=True):
+        _, sample = run.bind(jax.device_get(variables_of(one)), cell.seed)
+        classes = min(spec.num_classes, 10) or 10
+        found = sample(10 * classes, np.arange(10 * classes) % classes)
+        picture = images_lib.grid(found, classes, value_range=config.value_range)
+        images_lib.write_png(cell.folder / "samples" / f"{step:06d}.png", picture)
+        run.writers[run.cells.index(cell)].images(step, {"samples": picture})
+
+
+def _write_done(folder: pathlib.Path, scores: dict[str, Any]) -> None:
+    partial = folder / "DONE.partial"
+    partial.write_text(json.dumps(scores, indent=1) + "\n")
+    partial.replace(folder / "DONE")
+
+
+def describe(game: Game) -> str:
+    """The table of the game as text; also kept in a run's game.txt."""
+    return table.render(game)

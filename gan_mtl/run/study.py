@@ -1,0 +1,304 @@
+"""A study: arms times label counts times seeds, every cell a run folder with its own DONE.
+
+Finished cells are skipped, a broken one is resumed, and the table is written from what exists.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import shlex
+import subprocess
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+
+from gan_mtl import data as data_lib
+from gan_mtl import table
+from gan_mtl.data import Dataset
+from gan_mtl.run import report
+from gan_mtl.run.config import (
+    Arm,
+    Config,
+    Spec,
+    binding,
+    chosen_arms,
+    differences,
+    to_json,
+)
+from gan_mtl.run.evaluate import FeatureNetwork, train_features
+from gan_mtl.run.loop import SILENT, Cell, Progress, train
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn")
+
+
+class Origin(NamedTuple):
+    """Where a config comes from: enough to build it again.
+
+    module: importable name; argv: what was given on the command line; preset: its name or None.
+    """
+
+    module: str
+    argv: tuple[str, ...]
+    preset: str | None = None
+
+
+def new_workdir(config: Config, root: str = "runs") -> pathlib.Path:
+    """The next numbered folder under runs/NAME."""
+    home = pathlib.Path(root) / config.name
+    taken = [int(p.name) for p in home.glob("[0-9]*") if p.name.isdigit()] if home.exists() else []
+    return home / f"{max(taken, default=0) + 1:04d}"
+
+
+def cells_of(config: Config, workdir: pathlib.Path) -> list[Cell]:
+    """All cells of the study, in the order in which they run."""
+    several = len(config.labels) > 1
+    return [
+        Cell(
+            name,
+            labels,
+            seed,
+            workdir / (f"labels-{labels}" if several else "") / name / f"seed-{seed}",
+        )
+        for labels in config.labels or (None,)
+        for name in chosen_arms(config)
+        for seed in range(config.seed, config.seed + config.seeds)
+    ]
+
+
+def load_data(config: Config) -> Dataset:
+    """The data set with every label, and its validation part carved out."""
+    dataset = data_lib.load(config.data, config.data_dir, config.size)
+    if config.validation:
+        dataset = data_lib.with_validation(dataset, config.validation, seed=0)
+    check_batches(config, dataset)
+    return dataset
+
+
+def check_batches(config: Config, dataset: Dataset) -> None:
+    """Raises ValueError, by name, for label counts and batches that the data does not allow."""
+    for labels in config.labels:
+        if not dataset.num_classes:
+            raise ValueError(f"labels={labels}, but {config.data!r} has no labels.")
+        if labels % dataset.num_classes:
+            raise ValueError(
+                f"labels={labels} is not a multiple of the {dataset.num_classes} classes of "
+                f"{config.data!r}; draws are class-balanced: use "
+                f"{max(labels // dataset.num_classes, 1) * dataset.num_classes}."
+            )
+    if config.batch_size > dataset.train.num_examples:
+        raise ValueError(
+            f"batch_size={config.batch_size}, but {config.data!r} has "
+            f"{dataset.train.num_examples} training images."
+        )
+
+
+def visible_data(config: Config, dataset: Dataset, cell: Cell) -> Dataset:
+    """The data set as the cell's training may see it."""
+    del config
+    if cell.labels is None:
+        return dataset
+    return data_lib.with_labels(dataset, cell.labels // dataset.num_classes, cell.seed)
+
+
+def spec_of(config: Config, dataset: Dataset) -> Spec:
+    """What the games have to know of the data."""
+    return Spec(dataset.train.images.shape[1:], dataset.num_classes, config.value_range)
+
+
+def run_study(
+    config: Config,
+    origin: Origin,
+    workdir: pathlib.Path,
+    *,
+    progress: Progress = SILENT,
+    stop: Callable[[], bool] = lambda: False,
+    restore_step: int | None = None,
+) -> dict[str, Any]:
+    """Runs what is missing of a study, and writes its table.
+
+    Returns:
+        The results: config, environment, cells with their scores, and the table.
+
+    Raises:
+        ValueError: for a workdir of another config, with the fields that differ.
+    """
+    claim(config, origin, workdir)
+    dataset = load_data(config)
+    spec = spec_of(config, dataset)
+    (workdir / "manifest.json").write_text(json.dumps(dataset.manifest, indent=1) + "\n")
+    arms = chosen_arms(config)
+    games = {n: arm.build(arm.settings, spec) for n, arm in arms.items() if arm.build is not None}
+    features = None
+    if dataset.num_classes and any(game.sample is not None for game in games.values()):
+        features = train_features(dataset, workdir.parent)
+        progress.line(
+            f"feature network: {features.name}, test accuracy {features.accuracy:.1%}, "
+            f"hash {features.digest}"
+        )
+    (workdir / "games.txt").write_text(tables(config, spec) + "\n")
+    for labels in config.labels or (None,):
+        for name, arm in arms.items():
+            group = [c for c in cells_of(config, workdir) if (c.arm, c.labels) == (name, labels)]
+            missing = [cell for cell in group if not (cell.folder / "DONE").exists()]
+            if not missing:
+                continue
+            progress.line(f"{name}: {arm.text or 'no description'}")
+            for cell in missing:
+                _open_cell(config, origin, cell, spec, games.get(name))
+            visible = [visible_data(config, dataset, cell) for cell in missing]
+            if arm.fit is not None:
+                _fit(arm, missing, visible, config)
+            else:
+                _train(config, arm, spec, missing, visible, features, progress, stop, restore_step)
+            for cell in missing:
+                report.write_report(cell.folder)
+    results = collect(config, origin, workdir, features)
+    (workdir / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    (workdir / "table.md").write_text(results["table"] + "\n")
+    if all(cell["scores"] is not None for cell in results["cells"]):
+        (workdir / "DONE").write_text(results["table"] + "\n")
+    return results
+
+
+def _train(config, arm, spec, cells, datasets, features, progress, stop, restore_step) -> None:
+    """Cells that have come equally far run together; others one after another."""
+    by_step: dict[Any, list[int]] = {}
+    for i, cell in enumerate(cells):
+        saved = (cell.folder / "checkpoints").exists()
+        by_step.setdefault(cell.seed if saved and len(cells) > 1 else None, []).append(i)
+    for members in by_step.values():
+        train(
+            config,
+            arm,
+            spec,
+            [cells[i] for i in members],
+            [datasets[i] for i in members],
+            features=features,
+            progress=progress,
+            stop=stop,
+            restore_step=restore_step,
+        )
+
+
+def _fit(arm: Arm, cells: Sequence[Cell], datasets: Sequence[Dataset], config: Config) -> None:
+    assert arm.fit is not None
+    for cell, dataset in zip(cells, datasets, strict=True):
+        scores = arm.fit(arm.settings, dataset, cell.seed)
+        (cell.folder / "DONE").write_text(json.dumps({"step": config.steps, **scores}) + "\n")
+
+
+def tables(config: Config, spec: Spec) -> str:
+    """The table of every arm's game, as --dry-run prints it."""
+    blocks = []
+    for name, arm in chosen_arms(config).items():
+        if arm.build is None:
+            blocks.append(f"{name}: {arm.text} (no game)")
+            continue
+        game = arm.build(arm.settings, spec)
+        blocks.append(f"{name}: {arm.text}\n\n{table.render(game)}")
+    return "\n\n".join(blocks)
+
+
+def claim(config: Config, origin: Origin, workdir: pathlib.Path) -> None:
+    """Makes the workdir this study's, or checks that it is.
+
+    Raises:
+        ValueError: if it cannot be written, or holds a study of another config.
+    """
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        probe = workdir / ".writable"
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(
+            f"workdir={str(workdir)!r} cannot be written ({error.strerror}); "
+            "give another --workdir."
+        ) from error
+    path = workdir / "config.json"
+    record = to_json(config)
+    if path.exists():
+        old = json.loads(path.read_text())
+        differing = differences(binding(old["config"]), binding(json.loads(json.dumps(record))))
+        if differing:
+            raise ValueError(
+                f"workdir={str(workdir)!r} holds a study of another config; it differs in\n  "
+                + "\n  ".join(differing)
+                + "\nUse another --workdir, or the same options."
+            )
+    write_record(config, origin, workdir)
+
+
+def write_record(config: Config, origin: Origin, folder: pathlib.Path, **more: Any) -> None:
+    """config.json, command.txt and env.json."""
+    record = {**origin._asdict(), "config": to_json(config), **more}
+    (folder / "config.json").write_text(json.dumps(record, indent=1) + "\n")
+    (folder / "command.txt").write_text(command(origin) + "\n")
+    (folder / "env.json").write_text(json.dumps(environment(), indent=1) + "\n")
+
+
+def command(origin: Origin) -> str:
+    """The command that was given."""
+    return shlex.join(["python", "-m", origin.module, *origin.argv])
+
+
+def environment() -> dict[str, Any]:
+    """Versions, devices and the state of the checkout; nothing that names the machine."""
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {
+        "python": platform.python_version(),
+        **versions,
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cpu_cores": os.cpu_count(),
+        "devices": [f"{d.platform} {d.device_kind}" for d in jax.devices()],
+        "commit": _git("rev-parse", "HEAD"),
+        "uncommitted": bool(_git("status", "--porcelain")),
+    }
+
+
+def _git(*args: str) -> str | None:
+    home = pathlib.Path(__file__).resolve().parents[2]
+    try:
+        found = subprocess.run(
+            ["git", *args], cwd=home, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()
+
+
+def _open_cell(config: Config, origin: Origin, cell: Cell, spec: Spec, game: Any) -> None:
+    cell.folder.mkdir(parents=True, exist_ok=True)
+    of = {"arm": cell.arm, "labels": cell.labels, "seed": cell.seed, "spec": to_json(spec)}
+    write_record(config, origin, cell.folder, cell=of)
+    if game is not None:
+        (cell.folder / "game.txt").write_text(table.render(game) + "\n")
+
+
+def collect(
+    config: Config, origin: Origin, workdir: pathlib.Path, features: FeatureNetwork | None
+) -> dict[str, Any]:
+    """The study's results from the cells that are done; the scores of others are None."""
+    found = []
+    for cell in cells_of(config, workdir):
+        done = cell.folder / "DONE"
+        scores = json.loads(done.read_text()) if done.exists() else None
+        found.append({"arm": cell.arm, "labels": cell.labels, "seed": cell.seed, "scores": scores})
+    protocol = None
+    if features is not None:
+        protocol = {"name": features.name, "hash": features.digest, "accuracy": features.accuracy}
+    return {
+        "experiment": origin.module,
+        "command": command(origin),
+        "preset": origin.preset,
+        "environment": environment(),
+        "feature_network": protocol,
+        "config": to_json(config),
+        "cells": found,
+        "table": config.tabulate(config, found),
+    }
