@@ -17,7 +17,7 @@ import optax
 Array = jax.Array
 Key = jax.Array  # a typed PRNG key, as made by `jax.random.key`
 PyTree = Any
-Batch = Mapping[str, Array]
+Batch = Mapping[str, Any]  # arrays of JAX or NumPy, examples along the first axis
 
 
 class Schedule(NamedTuple):

@@ -19,14 +19,16 @@ from gan_mtl.types import Game
 
 
 class Spec(NamedTuple):
-    """What a game has to know of the data.
+    """What a game has to know of data and budget.
 
-    image_shape: (height, width, channels); value_range: what black and white became.
+    image_shape: (height, width, channels); value_range: what black and white became; steps: of the
+        whole run, for schedules.
     """
 
     image_shape: tuple[int, ...]
     num_classes: int
     value_range: tuple[float, float]
+    steps: int
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,8 @@ def load(run: str | pathlib.Path, step: int | None = None) -> Loaded:
     if arm.build is None:
         raise ValueError(f"{str(folder)!r} is of {cell['arm']!r}, which is not a game.")
     values = cell["spec"]
-    spec = Spec(tuple(values["image_shape"]), values["num_classes"], tuple(values["value_range"]))
+    shape, limits = tuple(values["image_shape"]), tuple(values["value_range"])
+    spec = Spec(shape, values["num_classes"], limits, values["steps"])
     game = arm.build(arm.settings, spec)
     init = parallel.compile_function(alternating(game).init)
     like = init(jax.random.key(cell["seed"]), blank_batch(config, spec, game))

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gan_mtl import parallel, table
+from gan_mtl import parallel
 from gan_mtl.data import Dataset, Stream, stream
 from gan_mtl.run import checkpoints as checkpoints_lib
 from gan_mtl.run import images as images_lib
@@ -96,7 +96,7 @@ def train(
         NonFiniteLossError: the last good checkpoint is left as it is.
     """
     game = arm.build(arm.settings, spec)
-    run = _prepare(config, game, cells, datasets, progress)
+    run = _prepare(config, game, spec, cells, datasets, progress)
     try:
         start, state = _begin(config, run, cells, restore_step, progress)
         if start < config.steps:
@@ -129,7 +129,7 @@ class _Run(NamedTuple):
     cells: Sequence[Cell]
 
 
-def _prepare(config, game, cells, datasets, progress) -> _Run:
+def _prepare(config, game, spec, cells, datasets, progress) -> _Run:
     """Everything that is compiled or opened once for the arm's cells."""
     repeats = max(turn.repeats for turn in game.turns)
     count = len(cells)
@@ -165,7 +165,6 @@ def _prepare(config, game, cells, datasets, progress) -> _Run:
                 f"{name}={value} must be a multiple of steps_per_call={compiled.steps_per_call}."
             )
     progress.line(f"  {compiled.description}")
-    spec = Spec(first["images"].shape[1:], datasets[0].num_classes, config.value_range)
     return _Run(
         game,
         compiled,
@@ -383,8 +382,3 @@ def _write_done(folder: pathlib.Path, scores: dict[str, Any]) -> None:
     partial = folder / "DONE.partial"
     partial.write_text(json.dumps(scores, indent=1) + "\n")
     partial.replace(folder / "DONE")
-
-
-def describe(game: Game) -> str:
-    """The table of the game as text; also kept in a run's game.txt."""
-    return table.render(game)

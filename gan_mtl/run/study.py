@@ -107,7 +107,9 @@ def visible_data(config: Config, dataset: Dataset, cell: Cell) -> Dataset:
 
 def spec_of(config: Config, dataset: Dataset) -> Spec:
     """What the games have to know of the data."""
-    return Spec(dataset.train.images.shape[1:], dataset.num_classes, config.value_range)
+    return Spec(
+        dataset.train.images.shape[1:], dataset.num_classes, config.value_range, config.steps
+    )
 
 
 def run_study(
