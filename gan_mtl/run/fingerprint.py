@@ -71,7 +71,7 @@ def opened(found: Mapping[str, Any], step: int) -> dict[str, Any]:
 
 def misfits(manifest: Mapping[str, Any], like: PyTree) -> str:
     """Where the leaves of `like` are not those of the manifest, in words; empty if nowhere."""
-    there = {path: kind for path, (kind, _) in manifest["leaves"].items()}
+    there = {path: leaf[0] for path, leaf in manifest["leaves"].items()}
     here = {path: kind(leaf) for path, leaf in flatten(like).items()}
     return _listed(
         f"{path} is {there.get(path, 'absent')} there and {here.get(path, 'absent')} here"
