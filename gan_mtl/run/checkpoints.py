@@ -8,17 +8,15 @@ restored: Orbax does not notice changed values, and does not say which file cann
 from __future__ import annotations
 
 import functools
-import math
 import os
 import pathlib
 import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import jax
 import orbax.checkpoint as ocp
 
-from gan_mtl.run import fingerprint
+from gan_mtl.run import fingerprint, preservation
 from gan_mtl.types import PyTree
 
 
@@ -96,12 +94,12 @@ def open_checkpoints(
             create=False,
             cleanup_tmp_directories=not read_only,
             async_options=ocp.AsyncOptions(
-                post_finalization_callback=functools.partial(_write_inventory, path)
+                post_finalization_callback=functools.partial(fingerprint.write_inventories, path)
             ),
-            preservation_policy=_Preservation(keep, ranks),  # pyright: ignore[reportArgumentType]
+            preservation_policy=preservation.Policy(keep, ranks),  # pyright: ignore[reportArgumentType]
         ),
     )
-    rank = functools.partial(_rank, name=best, sign=1 if best_mode == "max" else -1)
+    rank = functools.partial(preservation.rank, name=best, mode=best_mode)
     opened = _Folder(path, manager, read_only, asynchronous, ranks, rank)
     for step in _steps(opened):
         manifest = _intact_manifest(opened, step)
@@ -128,22 +126,6 @@ class _Folder(NamedTuple):
     asynchronous: bool
     ranks: dict[int, float]
     rank: Callable[[Mapping[str, float | None]], float]
-
-
-class _Preservation(NamedTuple):
-    """Orbax's preservation policy: the latest `keep`, and the best by rank.
-
-    Orbax's `max_to_keep` with `best_fn` deletes the newest checkpoint unless it is among the best.
-    """
-
-    keep: int
-    ranks: Mapping[int, float]
-
-    def should_preserve(self, checkpoints: Any, *, context: Any) -> list[bool]:
-        del context
-        steps = [info.step for info in checkpoints]
-        best = _best_of(self.ranks, steps)
-        return [step in steps[-self.keep :] or step == best for step in steps]
 
 
 def _save(
@@ -222,7 +204,7 @@ def _latest(folder: _Folder) -> int | None:
 
 
 def _best(folder: _Folder) -> int | None:
-    return _best_of(folder.ranks, _steps(folder))
+    return preservation.best_of(folder.ranks, _steps(folder))
 
 
 def _discard_after(folder: _Folder, step: int) -> tuple[int, ...]:
@@ -261,24 +243,6 @@ def _check_folder(path: pathlib.Path, read_only: bool) -> None:
             f"cannot write checkpoints into {path} ({error.strerror}); choose a --workdir that "
             "can be written"
         ) from error
-
-
-def _best_of(ranks: Mapping[int, float], steps: tuple[int, ...] | list[int]) -> int | None:
-    """The step of the highest rank, the latest of several; None where no rank is finite."""
-    step = max(steps, key=lambda s: (ranks.get(s, -math.inf), s), default=None)
-    return None if step is None or ranks.get(step, -math.inf) == -math.inf else step
-
-
-def _rank(metrics: Mapping[str, float | None], *, name: str | None, sign: int) -> float:
-    value = metrics.get(name) if name is not None else None
-    return -math.inf if value is None else sign * value
-
-
-def _write_inventory(path: pathlib.Path) -> None:
-    """Called from Orbax's thread when all is written, before the folder takes its final name."""
-    if jax.process_index() == 0:
-        for unfinished in path.glob("*.orbax-checkpoint-tmp*"):
-            fingerprint.write_inventory(unfinished)
 
 
 def _read_manifest(folder: _Folder, step: int) -> dict[str, Any]:

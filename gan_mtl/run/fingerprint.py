@@ -110,14 +110,21 @@ def kind(leaf: Any) -> str:
     return f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
 
 
-def write_inventory(folder: pathlib.Path) -> None:
-    """Notes size and sha256 of every file of a checkpoint in `files.json` beside them."""
-    found = {
-        str(path.relative_to(folder)): [path.stat().st_size, _file_sha256(path)]
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != STILL_CHANGING
-    }
-    (folder / INVENTORY).write_text(json.dumps({"files": found, "seal": seal(found)}))
+def write_inventories(root: pathlib.Path) -> None:
+    """Notes size and sha256 of every file of an unfinished checkpoint in `files.json` in it.
+
+    For Orbax to call when all is written, before the folder takes its final name.
+    """
+    if jax.process_index() != 0:
+        return
+    for folder in root.glob("*.orbax-checkpoint-tmp*"):
+        found = {
+            str(path.relative_to(folder)): [path.stat().st_size, _file_sha256(path)]
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and path.name != STILL_CHANGING
+        }
+        text = json.dumps({"files": found, "seal": seal(found)})
+        (folder / INVENTORY).write_text(text)
 
 
 def damage(folder: pathlib.Path, *, thorough: bool) -> str:
