@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import jax
 import numpy as np
@@ -91,12 +91,10 @@ def main(config: Config, argv: Sequence[str] | None = None) -> int:
 
 
 def _main(config: Config, argv: tuple[str, ...]) -> int:
-    asked = parse(config, argv)
+    given, asked = config, parse(config, argv)
     config = asked.config
     _set_up(config, asked)
-    module = (
-        config_lib.module_name("__main__") if main_module.__spec__ else f"experiments.{config.name}"
-    )
+    module = _module_of(given)
     origin = study.Origin(module, argv, _preset_of(argv))
     count = len(study.cells_of(config, pathlib.Path()))
     arms = list(config_lib.chosen_arms(config))
@@ -134,6 +132,21 @@ def _main(config: Config, argv: tuple[str, ...]) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(results, indent=1) + "\n")
     return 0
+
+
+def _module_of(config: Config) -> str:
+    """The importable name of the module whose CONFIG this is.
+
+    Raises:
+        ValueError: if there is none: a run could not be rebuilt.
+    """
+    for name, module in list(sys.modules.items()):
+        if getattr(module, "CONFIG", None) is config:
+            return config_lib.module_name(name)
+    raise ValueError(
+        f"{config.name}: no imported module has this config as its CONFIG; give it one, so that "
+        "the run can be rebuilt."
+    )
 
 
 def _set_up(config: Config, asked: Invocation) -> None:
@@ -194,18 +207,9 @@ def _dry_run(config: Config) -> int:
 
 
 def console() -> Progress:
-    """Progress on the terminal: a bar with rate and time left, plain lines elsewhere."""
-    bars: list[Any] = []
+    """Progress on the terminal."""
 
     def line(text: str) -> None:
         print(text, flush=True)
 
-    def start(name: str, done: int, total: int) -> None:
-        bars[:] = [writers.console(name, total, done)]
-
-    def step(done: int, losses: dict[str, float]) -> None:
-        bars[0].scalars(done, losses)
-        if done >= bars[0].total:
-            bars[0].close()
-
-    return Progress(line, start, step)
+    return Progress(line, lambda total, start: writers.console(total, start=start))

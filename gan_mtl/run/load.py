@@ -91,7 +91,7 @@ def load(run: str | pathlib.Path, step: int | None = None) -> Loaded:
     game = arm.build(arm.settings, spec)
     init = parallel.compile_function(alternating(game).init)
     like = init(jax.random.key(cell["seed"]), blank_batch(config, spec, game))
-    store = checkpoints.open_checkpoints(folder / "checkpoints", keep=config.keep)
+    store = checkpoints.open_checkpoints(folder / "checkpoints", read_only=True)
     restored = store.restore(like, step)
     store.close()
     variables = variables_of(restored.state)

@@ -55,17 +55,13 @@ class NonFiniteLossError(FloatingPointError):
 
 
 class Progress(NamedTuple):
-    """What the loop tells a person.
-
-    line: `(text)`; start: `(name, done, total)`, then step: `(done, losses)`.
-    """
+    """What the loop tells a person: `line(text)`, and a bar from `bar(total, start)`."""
 
     line: Callable[[str], None]
-    start: Callable[[str, int, int], None]
-    step: Callable[[int, dict[str, float]], None]
+    bar: Callable[[int, int], writers_lib.Writer]
 
 
-SILENT = Progress(lambda text: None, lambda name, done, total: None, lambda done, losses: None)
+SILENT = Progress(lambda text: None, lambda total, start: writers_lib.silent())
 
 
 def train(
@@ -95,10 +91,12 @@ def train(
         Interrupted: after saving.
         NonFiniteLossError: the last good checkpoint is left as it is.
     """
+    assert arm.build is not None
     game = arm.build(arm.settings, spec)
     run = _prepare(config, game, spec, cells, datasets, progress)
     try:
         start, state = _begin(config, run, cells, restore_step, progress)
+        run.writers.extend(_writer(config, cell, start) for cell in cells)
         if start < config.steps:
             state = _advance(config, run, cells, start, state, spec, progress, stop, features)
         scores = [
@@ -177,16 +175,18 @@ def _prepare(config, game, spec, cells, datasets, progress) -> _Run:
             )
             for cell in cells
         ],
-        [_writer(config, cell) for cell in cells],
+        [],
         evaluator(game, spec),
         cells,
     )
 
 
-def _writer(config: Config, cell: Cell) -> writers_lib.Writer:
+def _writer(config: Config, cell: Cell, start: int) -> writers_lib.Writer:
+    """The cell's writers; opened once its files hold nothing after `start`."""
     found = [writers_lib.jsonl(cell.folder / "metrics.jsonl")]
     if config.tensorboard:
-        found.append(writers_lib.tensorboard(cell.folder / "tensorboard"))
+        folder = cell.folder / "tensorboard"
+        found.append(writers_lib.tensorboard(folder, resumed_at=start or None))
     if config.wandb:
         found.append(writers_lib.wandb(config.wandb, name=f"{config.name}: {cell.name}"))
     return writers_lib.multi(*found)
@@ -211,12 +211,13 @@ def _begin(config, run: _Run, cells, restore_step, progress) -> tuple[int, Any]:
         store.restore(like, step)
         for store, like in zip(run.stores, run.compiled.split(state), strict=True)
     ]
-    for cell, found in zip(cells, restored, strict=True):
+    for cell, store, found in zip(cells, run.stores, restored, strict=True):
         if found.meta.get("config") != config_hash(config):
             raise ValueError(
                 f"{cell.folder}: its checkpoint is of another config "
                 f"({found.meta.get('config')}, not {config_hash(config)}); use another --workdir."
             )
+        store.discard_after(step)
         for name in ("metrics.jsonl", "eval.jsonl"):
             writers_lib.truncate_after(cell.folder / name, step)
     progress.line(f"  resumed from step {step}")
@@ -228,7 +229,7 @@ def _advance(config, run: _Run, cells, start, state, spec, progress, stop, featu
     compiled, count = run.compiled, len(cells)
     keys_of = parallel.compile_function(_step_keys)
     waiting: list[tuple[int, dict[str, jax.Array]]] = []
-    progress.start(cells[0].arm, start, config.steps)
+    bar = progress.bar(config.steps, start)
     began = time.perf_counter()
     for step in range(start, config.steps, compiled.steps_per_call):
         numbers = range(step, step + compiled.steps_per_call)
@@ -244,7 +245,7 @@ def _advance(config, run: _Run, cells, start, state, spec, progress, stop, featu
         if due["log"] or due["save"] or stopping:
             speed = (done - start) / (time.perf_counter() - began)
             losses = _log(run, cells, waiting, done, compiled.steps_per_call, speed)
-            progress.step(done, losses)
+            bar.scalars(done, losses)
             waiting = []
         if due["sample"] and run.game.sample is not None:
             _write_samples(config, run, cells, state, done, spec)
@@ -254,9 +255,11 @@ def _advance(config, run: _Run, cells, start, state, spec, progress, stop, featu
         if due["save"] or stopping:
             _save(config, run, state, done, found)
         if stopping and done < config.steps:
+            bar.close()
             for store in run.stores:
                 store.wait()
             raise Interrupted(f"stopped at step {done} of {config.steps}; saved.")
+    bar.close()
     return state
 
 
@@ -297,11 +300,10 @@ def _log(run: _Run, cells, waiting, done, steps_per_call, speed) -> dict[str, fl
     }
     _check_finite(run, cells, host[0][0], steps_per_call, values)
     shown: dict[str, float] = {}
-    for i, (cell, writer) in enumerate(zip(cells, run.writers, strict=True)):
+    for i, writer in enumerate(run.writers):
         means = {name: _mean(v[:, :, i]) for name, v in values.items()}
         writer.scalars(done, {**means, "time/steps_per_s": speed})
         shown = shown or {n: v for n, v in means.items() if v is not None and math.isfinite(v)}
-        del cell
     return shown
 
 
@@ -344,8 +346,9 @@ def _evaluate(config, run: _Run, i, state, spec, features, step=None) -> dict[st
         run.game, predict, sample, run.datasets[i], spec, features, run.cells[i].seed
     )
     scores = config.evaluate(asked)
-    with open(run.cells[i].folder / "eval.jsonl", "a") as file:
-        file.write(json.dumps({"step": step or config.steps, **scores}) + "\n")
+    log = writers_lib.jsonl(run.cells[i].folder / "eval.jsonl")
+    log.scalars(step or config.steps, scores)
+    log.close()
     return scores
 
 
@@ -353,8 +356,6 @@ def _save(config, run: _Run, state, step, scores) -> None:
     for cell, store, one, found in zip(
         run.cells, run.stores, run.compiled.split(state), scores, strict=True
     ):
-        if step in store.steps():
-            continue
         numbers = {k: float(v) for k, v in found.items() if isinstance(v, int | float)}
         meta = {"config": config_hash(config), "seed": cell.seed, "data_step": step}
         store.save(step, one, meta, numbers or None)

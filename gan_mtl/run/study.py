@@ -97,9 +97,8 @@ def check_batches(config: Config, dataset: Dataset) -> None:
         )
 
 
-def visible_data(config: Config, dataset: Dataset, cell: Cell) -> Dataset:
+def visible_data(dataset: Dataset, cell: Cell) -> Dataset:
     """The data set as the cell's training may see it."""
-    del config
     if cell.labels is None:
         return dataset
     return data_lib.with_labels(dataset, cell.labels // dataset.num_classes, cell.seed)
@@ -152,7 +151,7 @@ def run_study(
             progress.line(f"{name}: {arm.text or 'no description'}")
             for cell in missing:
                 _open_cell(config, origin, cell, spec, games.get(name))
-            visible = [visible_data(config, dataset, cell) for cell in missing]
+            visible = [visible_data(dataset, cell) for cell in missing]
             if arm.fit is not None:
                 _fit(arm, missing, visible, config)
             else:
