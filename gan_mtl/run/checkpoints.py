@@ -14,6 +14,8 @@ import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from gan_mtl.run import fingerprint, preservation
@@ -108,7 +110,7 @@ def open_checkpoints(
     return Checkpoints(
         save=functools.partial(_save, opened),
         restore=functools.partial(_restore, opened),
-        latest=functools.partial(_latest, opened),
+        latest=lambda: max(_steps(opened), default=None),
         best=functools.partial(_best, opened),
         steps=functools.partial(_steps, opened),
         discard_after=functools.partial(_discard_after, opened),
@@ -139,13 +141,14 @@ def _save(
         raise CheckpointError(f"{folder.path} was opened to be read; step {step} is not saved")
     if step in _steps(folder):
         raise CheckpointError(
-            f"{folder.path} has a checkpoint of step {step} already, and none is replaced; discard "
-            "the steps after the one that the run goes on from, or choose another --workdir"
+            f"{folder.path} has a checkpoint of step {step} already, and none is replaced; to go on "
+            "from an earlier step, discard those after it, or choose another --workdir"
         )
+    state = jax.tree.map(jnp.asarray, state)
     manifest = fingerprint.manifest(step, state, meta, metrics)
     folder.ranks[step] = folder.rank(manifest["metrics"])
     args = ocp.args.Composite(
-        state=ocp.args.StandardSave(state),  # pyright: ignore[reportCallIssue]
+        state=ocp.args.StandardSave(_stored(state)),  # pyright: ignore[reportCallIssue]
         manifest=ocp.args.JsonSave(manifest),  # pyright: ignore[reportCallIssue]
     )
     try:
@@ -157,7 +160,7 @@ def _save(
 
 
 def _restore(folder: _Folder, like: PyTree, step: int | None = None) -> Restored:
-    found = _steps(folder)
+    like, found = fingerprint.abstract(like), _steps(folder)
     if not found:
         raise CheckpointError(f"{folder.path} holds no complete checkpoint")
     step = found[-1] if step is None else step
@@ -197,10 +200,6 @@ def _restore(folder: _Folder, like: PyTree, step: int | None = None) -> Restored
 def _steps(folder: _Folder) -> tuple[int, ...]:
     _wait(folder)
     return tuple(sorted(folder.manager.all_steps()))
-
-
-def _latest(folder: _Folder) -> int | None:
-    return max(_steps(folder), default=None)
 
 
 def _best(folder: _Folder) -> int | None:
@@ -252,8 +251,18 @@ def _read_manifest(folder: _Folder, step: int) -> dict[str, Any]:
 
 
 def _read_state(folder: _Folder, step: int, like: PyTree) -> PyTree:
-    state = ocp.args.StandardRestore(fingerprint.abstract(like))  # pyright: ignore[reportCallIssue]
-    return folder.manager.restore(step, args=ocp.args.Composite(state=state))["state"]
+    args = ocp.args.StandardRestore(_stored(like))  # pyright: ignore[reportCallIssue]
+    found = folder.manager.restore(step, args=ocp.args.Composite(state=args))["state"]
+
+    def whole(wanted: jax.ShapeDtypeStruct, got: Any) -> Any:
+        return jnp.zeros(wanted.shape, wanted.dtype) if got is None else got
+
+    return jax.tree.map(whole, like, found)
+
+
+def _stored(tree: PyTree) -> PyTree:
+    """The tree without arrays of no element, which Orbax does not take."""
+    return jax.tree.map(lambda leaf: leaf if leaf.size else None, tree)
 
 
 def _intact_manifest(folder: _Folder, step: int) -> dict[str, Any] | None:
@@ -280,8 +289,8 @@ def _instead(folder: _Folder, step: int) -> str:
 
 def _unwritten(folder: _Folder, what: str, error: Exception) -> CheckpointError:
     return CheckpointError(
-        f"{what} could not be written into {folder.path} ({_first_line(error)}); make room there "
-        "or choose another --workdir"
+        f"{what} could not be written into {folder.path} ({_first_line(error)}); if it is full, "
+        "make room there or choose another --workdir"
     )
 
 
