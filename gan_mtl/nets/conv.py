@@ -1,8 +1,9 @@
 """Convolutions on images [n, h, w, c] whose gradients are fast on CPU.
 
 XLA's CPU kernels are quick for plain strided convolutions and slow for some that autodiff makes of
-them, so gradients are written out here. All rules are made of these same differentiable functions:
-gradients of any order work (gradient penalties take two). Forward mode (`jax.jvp`) does not.
+them: the kernel gradient of `lax.conv_transpose` takes 8 times what it need. So a convolution, its
+transpose and its kernel gradient are three functions here, each the derivative of the others.
+Gradients of any order work (gradient penalties take two); forward mode (`jax.jvp`) does not.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 import jax
 from jax import lax
 from jaxtyping import Array, Float
+
+from gan_mtl.nets import conv_cpu
 
 Strides = tuple[int, int]
 Pads = tuple[tuple[int, int], tuple[int, int]]
@@ -46,7 +49,14 @@ def padded_conv(
     Returns:
         Shape [n, H, W, o] with H = (h + sum(pads[0]) - kh) // strides[0] + 1.
     """
-    return lax.conv_general_dilated(x, kernel, strides, pads, dimension_numbers=_LAYOUT)
+
+    def native(x, kernel):
+        return lax.conv_general_dilated(x, kernel, strides, pads, dimension_numbers=_LAYOUT)
+
+    if not conv_cpu.gains(kernel.shape, strides):
+        return native(x, kernel)
+    blocks = functools.partial(conv_cpu.conv, pads=pads)
+    return lax.platform_dependent(x, kernel, cpu=blocks, default=native)
 
 
 def _conv_fwd(x, kernel, strides, pads):
@@ -82,16 +92,23 @@ def input_gradient(
     Returns:
         Shape [n, h, w, c].
     """
-    flipped = kernel[::-1, ::-1].swapaxes(2, 3)
-    full = tuple(
-        (k - 1 - low, n - 1 + low - (m - 1) * s)
-        for k, n, m, s, (low, _) in zip(
-            kernel.shape, size, g.shape[1:3], strides, pads, strict=False
+
+    def native(g, kernel):
+        flipped = kernel[::-1, ::-1].swapaxes(2, 3)
+        full = tuple(
+            (k - 1 - low, n - 1 + low - (m - 1) * s)
+            for k, n, m, s, (low, _) in zip(
+                kernel.shape[:2], size, g.shape[1:3], strides, pads, strict=True
+            )
         )
-    )
-    return lax.conv_general_dilated(
-        g, flipped, (1, 1), full, lhs_dilation=strides, dimension_numbers=_LAYOUT
-    )
+        return lax.conv_general_dilated(
+            g, flipped, (1, 1), full, lhs_dilation=strides, dimension_numbers=_LAYOUT
+        )
+
+    if not conv_cpu.gains(kernel.shape, strides):
+        return native(g, kernel)
+    blocks = functools.partial(conv_cpu.input_gradient, size=size, pads=pads)
+    return lax.platform_dependent(g, kernel, cpu=blocks, default=native)
 
 
 def _input_gradient_fwd(g, kernel, size, strides, pads):
@@ -129,15 +146,22 @@ def kernel_gradient(
     Returns:
         Shape [kh, kw, c, o].
     """
-    ends = tuple(
-        (low, (m - 1) * s + k - n - low)
-        for k, n, m, s, (low, _) in zip(
-            window, x.shape[1:3], g.shape[1:3], strides, pads, strict=True
+
+    def native(x, g):
+        ends = tuple(
+            (low, (m - 1) * s + k - n - low)
+            for k, n, m, s, (low, _) in zip(
+                window, x.shape[1:3], g.shape[1:3], strides, pads, strict=True
+            )
         )
-    )
-    return lax.conv_general_dilated(
-        x, g, (1, 1), ends, rhs_dilation=strides, dimension_numbers=("CHWN", "IHWO", "HWNC")
-    )
+        return lax.conv_general_dilated(
+            x, g, (1, 1), ends, rhs_dilation=strides, dimension_numbers=("CHWN", "IHWO", "HWNC")
+        )
+
+    if not conv_cpu.gains((*window, x.shape[3], g.shape[3]), strides):
+        return native(x, g)
+    blocks = functools.partial(conv_cpu.kernel_gradient, k=window[0], pads=pads)
+    return lax.platform_dependent(x, g, cpu=blocks, default=native)
 
 
 def _kernel_gradient_fwd(x, g, window, strides, pads):

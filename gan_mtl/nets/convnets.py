@@ -11,6 +11,7 @@ from gan_mtl.nets.batch_norm import BatchNorm
 from gan_mtl.nets.conv import max_pool
 from gan_mtl.nets.layers import Activation, Conv, Dense, Initializer, flatten, leaky_relu, lecun
 from gan_mtl.nets.minibatch import minibatch_stddev
+from gan_mtl.nets.noise import GaussianNoise
 from gan_mtl.types import Context
 
 Norm = Literal["batch", "spectral"] | None
@@ -66,10 +67,12 @@ class ConvTrunk(nn.Module):
 class CNNTrunk(nn.Module):
     """3x3 convolutions, each followed by 2x2 max-pooling: a classifier's or a shared trunk.
 
-    An image loses half its size (rounded down) per layer, so k layers take at least 2^k pixels.
+    An image loses half its size (rounded down) per pooling, so k of them take at least 2^k pixels.
 
     Attributes:
         widths: channels of the layers.
+        pooled: the layers, counted from 0, that are followed by pooling; None is all.
+        input_noise: standard deviation of Gaussian noise on the images, in training only.
         kernel_size: of all convolutions.
         activation: after every convolution.
         norm: None, "batch" (before the activation) or "spectral".
@@ -79,6 +82,8 @@ class CNNTrunk(nn.Module):
     """
 
     widths: tuple[int, ...] = (32, 64)
+    pooled: tuple[int, ...] | None = None
+    input_noise: float = 0.0
     kernel_size: int = 3
     activation: Activation = nn.relu
     norm: Norm = None
@@ -93,13 +98,14 @@ class CNNTrunk(nn.Module):
         """Features, in the shape that `output` says."""
         self._check(images)
         spectral, batch = self.norm == "spectral", self.norm == "batch"
-        x = images
-        for width in self.widths:
+        x = GaussianNoise(self.input_noise)(images, context=context)
+        for i, width in enumerate(self.widths):
             x = Conv(
                 width, self.kernel_size, spectral=spectral, use_bias=not batch, dtype=self.dtype
             )(x, context=context)
             x = BatchNorm(dtype=self.dtype)(x, context=context) if batch else x
-            x = max_pool(self.activation(x))
+            x = self.activation(x)
+            x = max_pool(x) if self.pooled is None or i in self.pooled else x
         if self.output == "map":
             return x
         x = flatten(x) if self.output == "flat" else x.mean(axis=(1, 2))
@@ -113,11 +119,12 @@ class CNNTrunk(nn.Module):
         check_norm(self, ("batch", "spectral"))
         if self.output not in ("flat", "mean", "map"):
             raise ValueError(f"CNNTrunk: output={self.output!r} is not 'flat', 'mean' or 'map'.")
-        least = 2 ** len(self.widths)
+        poolings = len(self.widths) if self.pooled is None else len(self.pooled)
+        least = 2**poolings
         if images.ndim != 4 or min(images.shape[1:3]) < least:
             raise ValueError(
-                f"CNNTrunk: images of shape {images.shape} with {len(self.widths)} layers; it "
-                f"takes [n, h, w, c] of at least {least} pixels a side (or fewer widths)."
+                f"CNNTrunk: images of shape {images.shape} with {poolings} poolings; it takes "
+                f"[n, h, w, c] of at least {least} pixels a side (or fewer widths)."
             )
 
 

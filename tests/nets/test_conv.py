@@ -8,10 +8,18 @@ from jax import lax
 from jax.test_util import check_grads
 
 from gan_mtl import nets
-from gan_mtl.nets.conv import conv
+from gan_mtl.nets.conv import conv, padded_conv
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
-CASES = [(1, 2, (4, 4)), (3, 1, (4, 5)), (3, 2, (7, 4)), (4, 2, (4, 6)), (5, 2, (7, 4))]
+CASES = [  # kernel, stride, size, channels; the first two are rearranged on CPU
+    (5, 1, (7, 4), (3, 2)),
+    (3, 1, (4, 5), (2, 2)),
+    (3, 1, (4, 5), (2, 9)),
+    (1, 2, (4, 4), (3, 2)),
+    (3, 2, (7, 4), (3, 2)),
+    (4, 2, (4, 6), (3, 2)),
+    (5, 2, (7, 4), (3, 2)),
+]
 
 
 def _lax_conv(x, kernel, strides):
@@ -32,11 +40,11 @@ def _inputs(k, size, channels=(3, 2), dtype=jnp.float64):
 
 
 @pytest.mark.parametrize("name", PAIRS)
-@pytest.mark.parametrize(("k", "s", "size"), CASES)
-def test_equals_lax_to_the_second_order(name, k, s, size):
+@pytest.mark.parametrize(("k", "s", "size", "channels"), CASES)
+def test_equals_lax_to_the_second_order(name, k, s, size, channels):
     ours, oracle = PAIRS[name]
     with jax.enable_x64(True):
-        inputs = _inputs(k, size)
+        inputs = _inputs(k, size, channels)
 
         def orders(op):
             def value(x, kernel):
@@ -73,16 +81,40 @@ def test_vmap_over_kernels(name):
     np.testing.assert_allclose(gradient(ours), gradient(oracle), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", PAIRS)
-def test_no_convolution_in_a_branch_or_loop_on_cpu(name):
+@pytest.mark.parametrize(("name", "k", "s"), [("conv", 4, 2), ("conv", 5, 1), ("transpose", 4, 2)])
+def test_no_convolution_in_a_branch_or_loop_on_cpu(name, k, s):
     """XLA's CPU convolutions are 5 to 200 times slower inside cond, while and scan."""
-    x, kernel = jnp.ones((4, 8, 8, 3)), jnp.ones((4, 4, 3, 5))
+    x, kernel = jnp.ones((4, 8, 8, 3)), jnp.ones((k, k, 3, 5))
 
     def value(x, kernel):
-        return jnp.sum(PAIRS[name][0](x, kernel, (2, 2)) ** 2)
+        return jnp.sum(PAIRS[name][0](x, kernel, (s, s)) ** 2)
 
     program = jax.jit(jax.value_and_grad(value, (0, 1))).lower(x, kernel).compile().as_text()
     assert "conditional" not in program and "while" not in program
+
+
+def test_negative_padding_and_odd_sizes():
+    with jax.enable_x64(True):
+        x, kernel = _inputs(5, (9, 8))
+        pads = ((3, 0), (-1, 1))
+
+        def gradient(op):
+            return jax.jit(jax.grad(lambda x, k: jnp.sum(jnp.sin(op(x, k))), (0, 1)))(x, kernel)
+
+        ours = gradient(lambda x, k: padded_conv(x, k, (1, 1), pads))
+        oracle = gradient(
+            lambda x, k: lax.conv_general_dilated(x, k, (1, 1), pads, dimension_numbers=LAYOUT)
+        )
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-10), ours, oracle)
+
+
+@pytest.mark.parametrize(("platform", "shape"), [("cpu", "3x3x12x8"), ("cuda", "5x5x3x2")])
+def test_rearranged_on_cpu_alone(platform, shape):
+    x, kernel = _inputs(5, (8, 8), dtype=jnp.float32)
+    program = jax.jit(lambda x, k: conv(x, k)).trace(x, kernel)
+    text = program.lower(lowering_platforms=(platform,)).as_text()
+    convolutions = [line for line in text.splitlines() if "stablehlo.convolution" in line]
+    assert len(convolutions) == 1 and f"tensor<{shape}xf32>" in convolutions[0]
 
 
 def test_max_pool_equals_reduce_window_with_its_gradient():
