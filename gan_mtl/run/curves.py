@@ -169,7 +169,13 @@ def _draw_panel(panel: Panel, ax: Any) -> None:
         whole = _with_gaps(line)
         marker = "o" if len(line.steps) < 12 else None
         ax.plot(
-            *whole[:2], style, color=colour, marker=marker, markersize=3, linewidth=1.2, label=name
+            *whole[:2],
+            style,
+            color=colour,
+            marker=marker,
+            markersize=3,
+            linewidth=1.2,
+            label=_plain(name),
         )
         if (line.low < line.high).any():
             ax.fill_between(
@@ -177,7 +183,7 @@ def _draw_panel(panel: Panel, ax: Any) -> None:
             )
     if panel.log:
         ax.set_yscale("log")
-    ax.set_title(panel.title, loc="left", fontsize=9, fontweight="bold")
+    ax.set_title(_plain(panel.title), loc="left", fontsize=9, fontweight="bold")
     ax.set_xlabel("step")
     ax.margins(x=0.02)
     ax.grid(True, color="#dddddd", linewidth=0.6)
@@ -186,3 +192,8 @@ def _draw_panel(panel: Panel, ax: Any) -> None:
         ax.spines[side].set_visible(False)
     if len(panel.lines) > 1 or not panel.title.endswith(next(iter(panel.lines))):
         ax.legend(frameon=False, fontsize=7, ncols=1 + len(panel.lines) // 5)
+
+
+def _plain(text: str) -> str:
+    """Text that matplotlib does not take for mathematics, nor for a line to hide (a leading _)."""
+    return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
