@@ -141,8 +141,8 @@ def _save(
         raise CheckpointError(f"{folder.path} was opened to be read; step {step} is not saved")
     if step in _steps(folder):
         raise CheckpointError(
-            f"{folder.path} has a checkpoint of step {step} already, and none is replaced; to go on "
-            "from an earlier step, discard those after it, or choose another --workdir"
+            f"{folder.path} has a checkpoint of step {step} already, and none is replaced; discard "
+            "it first (discard_after), or choose another --workdir"
         )
     state = jax.tree.map(jnp.asarray, state)
     manifest = fingerprint.manifest(step, state, meta, metrics)
