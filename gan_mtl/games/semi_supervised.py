@@ -13,7 +13,7 @@ the trunk, rotation among them, are the multi-task part.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
@@ -35,7 +35,9 @@ from gan_mtl.losses import semi_supervised as losses_lib
 from gan_mtl.losses.tasks import cross_entropy
 from gan_mtl.types import (
     Aggregator,
+    Array,
     Coefficient,
+    Context,
     Game,
     Loss,
     Network,
@@ -77,6 +79,7 @@ def semi_supervised(
     tasks: tuple[Task, ...] = (),
     weights: Weights = SALIMANS,
     label_smoothing: float = 0.0,
+    augment: Callable[[Array, Context], Array] | None = None,
     ema: Mapping[str, float] | None = None,
     weightings: tuple[Weighting | Aggregator | None, Weighting | Aggregator | None] = (None, None),
 ) -> Game:
@@ -88,6 +91,7 @@ def semi_supervised(
         tasks: further heads on the trunk.
         weights: coefficients of the rows; with `conditional` above 0 the generator takes a class.
         label_smoothing: of the supervised loss.
+        augment: `(images, context) -> images`, of the labelled images.
         ema: half-lives in examples, by group: of trunk and head for testing, of `gen` for samples.
         weightings: of the discriminator's and of the generator's turn.
 
@@ -101,7 +105,7 @@ def semi_supervised(
             "players.disc, embed and middle must be None."
         )
     loss = functools.partial(cross_entropy, label_smoothing=label_smoothing)
-    head = class_task(class_head, loss=loss, weight=weights.supervised)
+    head = class_task(class_head, loss=loss, weight=weights.supervised, augment=augment)
     plan = _Plan(
         players, head, latents, num_classes if weights.conditional else None, tasks, weights
     )

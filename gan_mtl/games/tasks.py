@@ -26,6 +26,7 @@ class Task(NamedTuple):
     source: the batch entry that holds its images.
     targets: the batch entry that holds its targets; None where `transform` makes them.
     transform: `(images, context) -> (images, targets)`, for self-supervision.
+    augment: `(images, context) -> images`, in training, before everything else.
     weight: the objective's coefficient in trunk and head.
     fake_weight: where above 0 the generator plays the task too, and this is its coefficient there:
         with the labels that it was asked for, or with `transform` of its images.
@@ -38,6 +39,7 @@ class Task(NamedTuple):
     source: str = "images"
     targets: str | None = "labels"
     transform: Transform | None = None
+    augment: Callable[[Array, Context], Array] | None = None
     weight: Coefficient = 1.0
     fake_weight: Coefficient = 0.0
     classifies: bool = True
@@ -87,6 +89,22 @@ def rotation_task(head: Network, *, weight: Coefficient = 1.0, **options) -> Tas
     return Task("rotation", head, targets=None, transform=rotate, weight=weight, **options)
 
 
+def shift(
+    images: Float[Array, "n h w c"], context: Context, *, pixels: int = 1, fill: float = -1.0
+) -> Float[Array, "n h w c"]:
+    """Moves every image by up to `pixels` along both axes, drawn per example; `fill` comes in."""
+    n, h, w, c = images.shape
+    margin = ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0))
+    padded = jnp.pad(images, margin, constant_values=fill)
+    places = draws.integers(n, (2 * pixels + 1) ** 2, context.fold("shift"))
+    rows, columns = jnp.divmod(places, 2 * pixels + 1)
+
+    def crop(image, row, column):
+        return jax.lax.dynamic_slice(image, (row, column, 0), (h, w, c))
+
+    return jax.vmap(crop)(padded, rows, columns)
+
+
 class Played(NamedTuple):
     """A task's loss and accuracy over a batch."""
 
@@ -110,16 +128,19 @@ def play(
             transformed, and extended.
     """
     context = context.fold(task.name)
-    if task.transform is None:
-        targets = batch[task.targets] if task.targets else batch[task.source]
-        if task.source not in known:
-            known[task.source], variables = features(
-                variables, batch[task.source], context.fold("trunk")
-            )
-        hidden = known[task.source]
-    else:
-        images, targets = task.transform(batch[task.source], context)
+    images = batch[task.source]
+    targets = batch[task.targets] if task.targets else images
+    changed = task.transform is not None or task.augment is not None
+    if task.augment is not None:
+        images = task.augment(images, context.fold("augment"))
+    if task.transform is not None:
+        images, targets = task.transform(images, context)
+    if changed or task.source not in known:
         hidden, variables = features(variables, images, context.fold("trunk"))
+        if not changed:
+            known[task.source] = hidden
+    else:
+        hidden = known[task.source]
     outputs, variables = variables.apply(task.head, task.group, hidden, context=context)
     return judge(task, outputs, targets), variables
 

@@ -8,7 +8,7 @@ import pytest
 import zoo
 
 from gan_mtl.games import multitask, simultaneous
-from gan_mtl.games.tasks import Task, judge, rotate
+from gan_mtl.games.tasks import Task, judge, rotate, shift
 from gan_mtl.types import Context, starting
 from gan_mtl.update import alternating
 
@@ -24,6 +24,35 @@ def test_rotation_turns_every_image_as_its_target_says():
         np.testing.assert_array_equal(np.rot90(image, int(k)), result)
     with pytest.raises(ValueError, match=r"square.*\(12, 5, 4, 1\)"):
         rotate(jnp.zeros((12, 5, 4, 1)), CONTEXT)
+
+
+def test_shift_moves_every_image_by_its_own_draw():
+    images = jax.random.normal(KEY, (20, 4, 4, 1))
+    moved = np.asarray(shift(images, CONTEXT, fill=0.0))
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    found = set()
+    for image, big in zip(moved, padded, strict=True):
+        places = [
+            (i, j)
+            for i in range(3)
+            for j in range(3)
+            if np.array_equal(image, big[i : i + 4, j : j + 4])
+        ]
+        assert len(places) == 1
+        found.add(places[0])
+    assert len(found) > 3
+
+
+def test_an_augmented_task_does_not_use_the_plain_features():
+    task = zoo.class_head(labelled=True)._replace(augment=lambda x, context: 0.0 * x)
+    trunk = zoo.linen(zoo.nets.MLPTrunk((6,)))
+    game = multitask(trunk, (task,), optax.sgd(0.1))
+    batch = zoo.batch()
+    found = game.turns[0].losses(starting(game.init(KEY, batch)), batch, CONTEXT)
+    values = np.asarray(found.losses["class"].values)
+    labels = np.asarray(batch["labelled_labels"])
+    for label in set(labels):  # all images are alike, so the loss depends on the label alone
+        assert np.ptp(values[labels == label]) < 1e-6
 
 
 def test_accuracy_counts_visible_labels_only():
