@@ -192,9 +192,16 @@ def conv_transpose(
     Returns:
         Shape [n, h * strides[0], w * strides[1], o].
     """
+    return transposed_conv(x, kernel[::-1, ::-1].swapaxes(2, 3), strides)
+
+
+def transposed_conv(
+    x: Float[Array, "n h w c"], kernel: Float[Array, "kh kw o c"], strides: Strides = (2, 2)
+) -> Float[Array, "n sh sw o"]:
+    """`conv_transpose` with the kernel of the convolution that is transposed, from o to c."""
     size = (x.shape[1] * strides[0], x.shape[2] * strides[1])
-    pads = tuple(_transposed_pads(k, s) for k, s in zip(kernel.shape[:2], strides, strict=True))
-    return input_gradient(x, kernel[::-1, ::-1].swapaxes(2, 3), size, strides, pads)
+    rows, columns = (_transposed_pads(k, s) for k, s in zip(kernel.shape[:2], strides, strict=True))
+    return input_gradient(x, kernel, size, strides, (rows, columns))
 
 
 def _transposed_pads(k: int, s: int) -> tuple[int, int]:

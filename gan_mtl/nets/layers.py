@@ -101,7 +101,11 @@ class Conv(nn.Module):
 
 
 class ConvTranspose(nn.Module):
-    """Transposed convolution of [n, h, w, c] to `stride` times the size, as Flax's with "SAME".
+    """Transposed convolution of [n, h, w, c] to `stride` times the size.
+
+    The kernel is that of the strided convolution which is transposed, [kh, kw, features, c], as in
+    PyTorch and as `flax.linen.ConvTranspose(transpose_kernel=True, padding="SAME")`: on CPU a step
+    need not turn it round. It is drawn as the kernel of a convolution from c to `features`.
 
     Attributes: as for `Conv`; there is no spectral form.
     """
@@ -119,10 +123,14 @@ class ConvTranspose(nn.Module):
         del context
         _check_images(self, x)
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
-        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+
+        def start(key: jax.Array) -> Array:
+            return self.kernel_init(key, shape, jnp.float32).swapaxes(2, 3)
+
+        kernel = self.param("kernel", start)
         bias = _bias(self)
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
-        y = conv.conv_transpose(x, kernel, (self.stride, self.stride))
+        y = conv.transposed_conv(x, kernel, (self.stride, self.stride))
         return add_bias(y, bias)
 
 

@@ -48,8 +48,18 @@ def test_conv_trunk_takes_any_size(size, width):
     assert out.shape == (4, width)
 
 
+@pytest.mark.parametrize(
+    ("pooled", "shape"), [(None, (2, 2, 2, 5)), ((1,), (2, 4, 4, 5)), ((), (2, 8, 8, 5))]
+)
+def test_cnn_trunk_pools_where_told(pooled, shape):
+    network = compiled(nets.CNNTrunk((3, 5), pooled=pooled, input_noise=0.1, output="map"))
+    x = jnp.ones((2, 8, 8, 1))
+    out = jax.eval_shape(lambda x: network.apply(network.init(KEY, x), x, context=CONTEXT)[0], x)
+    assert out.shape == shape
+
+
 def test_errors_name_value_and_remedy():
-    with pytest.raises(ValueError, match=r"images of shape \(2, 3, 8, 1\) with 2 layers.*4 pixels"):
+    with pytest.raises(ValueError, match=r"images of shape \(2, 3, 8, 1\) with 2 poolings.*4 pixels"):
         compiled(nets.CNNTrunk()).init(KEY, jnp.ones((2, 3, 8, 1)))
     with pytest.raises(ValueError, match="norm='layer' is not None or one of 'batch', 'spectral'"):
         compiled(nets.ConvTrunk((4,), norm="layer")).init(KEY, jnp.ones((2, 8, 8, 1)))

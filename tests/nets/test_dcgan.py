@@ -38,8 +38,8 @@ def test_the_paper_sized_generator():
     params = jax.eval_shape(lambda z: network.init(KEY, z), jnp.ones((1, 100)))["params"]
     assert params["Dense_0"]["kernel"].shape == (100, 4 * 4 * 1024)
     kernels = [params[f"ConvTranspose_{i}"]["kernel"].shape[2:] for i in range(3)]
-    assert kernels == [(1024, 512), (512, 256), (256, 128)]
-    assert params["out"]["kernel"].shape == (4, 4, 128, 3)
+    assert kernels == [(512, 1024), (256, 512), (128, 256)]
+    assert params["out"]["kernel"].shape == (4, 4, 3, 128)
 
 
 @pytest.mark.parametrize("norm", ["batch", None])

@@ -21,9 +21,9 @@ IMAGES = jax.random.normal(KEY, (2, 7, 6, 3))
         (nets.Conv(5, 3), nn.Conv(5, (3, 3))),
         (nets.Conv(5, 4, stride=2), nn.Conv(5, (4, 4), (2, 2))),
         (nets.Conv(5, 5, stride=2), nn.Conv(5, (5, 5), (2, 2))),
-        (nets.ConvTranspose(5), nn.ConvTranspose(5, (4, 4), (2, 2))),
-        (nets.ConvTranspose(5, 3, 2), nn.ConvTranspose(5, (3, 3), (2, 2))),
-        (nets.ConvTranspose(5, 5, 3), nn.ConvTranspose(5, (5, 5), (3, 3))),
+        (nets.ConvTranspose(5), nn.ConvTranspose(5, (4, 4), (2, 2), transpose_kernel=True)),
+        (nets.ConvTranspose(5, 3, 2), nn.ConvTranspose(5, (3, 3), (2, 2), transpose_kernel=True)),
+        (nets.ConvTranspose(5, 5, 3), nn.ConvTranspose(5, (5, 5), (3, 3), transpose_kernel=True)),
     ],
 )
 def test_equals_flax_with_the_same_parameters(ours, flax):
@@ -32,6 +32,14 @@ def test_equals_flax_with_the_same_parameters(ours, flax):
     variables["params"]["bias"] = jnp.arange(5.0)
     out, _ = network.apply(variables, IMAGES, context=CONTEXT)
     np.testing.assert_allclose(out, flax.apply(variables, IMAGES), rtol=1e-5, atol=1e-5)
+
+
+def test_transposed_kernels_are_drawn_for_what_they_read():
+    """LeCun's variance is 1 / (kh kw c) for c channels in, whatever the layout."""
+    x = jnp.ones((1, 4, 4, 64))
+    kernel = compiled(nets.ConvTranspose(2)).init(KEY, x)["params"]["kernel"]
+    assert kernel.shape == (4, 4, 2, 64)
+    assert abs(float(kernel.std()) * (16 * 64) ** 0.5 - 1) < 0.1
 
 
 def test_dense_equals_flax_for_the_same_key():
