@@ -97,12 +97,11 @@ def train(
     try:
         start, state = _begin(config, run, cells, restore_step, progress)
         run.writers.extend(_writer(config, cell, start) for cell in cells)
-        if start < config.steps:
-            state = _advance(config, run, cells, start, state, spec, progress, stop, features)
-        scores = [
-            {"step": config.steps, **_evaluate(config, run, i, state, spec, features)}
-            for i in range(len(cells))
-        ]
+        bar = progress.bar(config.steps, start)
+        try:
+            scores = _advance(config, run, cells, start, state, spec, bar, stop, features)
+        finally:
+            bar.close()
         for store in run.stores:
             store.wait()
     finally:
@@ -224,50 +223,54 @@ def _begin(config, run: _Run, cells, restore_step, progress) -> tuple[int, Any]:
     return step, run.compiled.join([found.state for found in restored])
 
 
-def _advance(config, run: _Run, cells, start, state, spec, progress, stop, features):
-    """The steps from `start` to the end."""
+def _advance(config, run: _Run, cells, start, state, spec, bar, stop, features):
+    """The steps from `start` to the end; the final scores of every cell."""
     compiled, count = run.compiled, len(cells)
     keys_of = parallel.compile_function(_step_keys)
     waiting: list[tuple[int, dict[str, jax.Array]]] = []
-    bar = progress.bar(config.steps, start)
-    began = time.perf_counter()
+    logged, clock = start, time.perf_counter()
+    found: list[dict[str, Any]] = [{} for _ in cells]
     for step in range(start, config.steps, compiled.steps_per_call):
         numbers = range(step, step + compiled.steps_per_call)
         batch = _calls(run.streams, numbers, count, compiled.steps_per_call)
-        keys = keys_of(run.roots, np.asarray(numbers, np.uint32))
-        keys = keys if count > 1 else keys[:, 0]
-        keys = keys if compiled.steps_per_call > 1 else keys[0]
+        keys = _shaped(keys_of(run.roots, np.asarray(numbers, np.uint32)), count)
         state, metrics = compiled.update(step, keys, state, compiled.put(batch))
         waiting.append((step, metrics))
         done = step + compiled.steps_per_call
         due = {name: _due(config, name, step, done) for name in ("log", "sample", "eval", "save")}
         stopping = stop()
         if due["log"] or due["save"] or stopping:
-            speed = (done - start) / (time.perf_counter() - began)
-            losses = _log(run, cells, waiting, done, compiled.steps_per_call, speed)
+            losses = _log(run, cells, waiting, done, compiled.steps_per_call, logged, clock)
             bar.scalars(done, losses)
-            waiting = []
+            waiting, logged, clock = [], done, time.perf_counter()
         if due["sample"] and run.game.sample is not None:
             _write_samples(config, run, cells, state, done, spec)
-        found: list[dict[str, Any]] = [{} for _ in cells]
-        if due["eval"] and done < config.steps:
+        found = [{} for _ in cells]
+        if due["eval"]:
             found = [_evaluate(config, run, i, state, spec, features, done) for i in range(count)]
         if due["save"] or stopping:
             _save(config, run, state, done, found)
         if stopping and done < config.steps:
-            bar.close()
             for store in run.stores:
                 store.wait()
             raise Interrupted(f"stopped at step {done} of {config.steps}; saved.")
-    bar.close()
-    return state
+    if start == config.steps:  # saved, but not yet evaluated when it was stopped
+        steps = config.steps
+        found = [_evaluate(config, run, i, state, spec, features, steps) for i in range(count)]
+    return [{"step": config.steps, **scores} for scores in found]
+
+
+def _shaped(keys: jax.Array, count: int) -> jax.Array:
+    """Keys [steps, seeds] without the axes of size one, as `Compiled.update` takes them."""
+    keys = keys if count > 1 else keys[:, 0]
+    return keys if keys.shape[0] > 1 else keys[0]
 
 
 def _due(config: Config, what: str, before: int, done: int) -> bool:
     every = getattr(config, f"{what}_every")
     if every and done // every > before // every:
         return True
-    return done == config.steps and what != "eval"
+    return done == config.steps and (what != "sample" or every > 0)
 
 
 def _step_keys(roots: jax.Array, steps: jax.Array) -> jax.Array:
@@ -290,8 +293,12 @@ def _stack(batches: list[dict[str, Any]], count: int, seeds: bool) -> dict[str, 
     return {k: np.stack([b[k] for b in batches]) for k in batches[0]}
 
 
-def _log(run: _Run, cells, waiting, done, steps_per_call, speed) -> dict[str, float]:
-    """Looks at every step's losses, then writes their means; returns those of the first cell."""
+def _log(run: _Run, cells, waiting, done, steps_per_call, logged, clock) -> dict[str, float]:
+    """Looks at every step's losses, then writes their means; returns those of the first cell.
+
+    Args:
+        logged, clock: step and time of the last line, for the rate since then.
+    """
     host = [(step, jax.device_get(metrics)) for step, metrics in waiting]
     shape = (len(host), steps_per_call, len(cells))
     values = {
@@ -299,6 +306,7 @@ def _log(run: _Run, cells, waiting, done, steps_per_call, speed) -> dict[str, fl
         for name in host[0][1]
     }
     _check_finite(run, cells, host[0][0], steps_per_call, values)
+    speed = (done - logged) / (time.perf_counter() - clock)
     shown: dict[str, float] = {}
     for i, writer in enumerate(run.writers):
         means = {name: _mean(v[:, :, i]) for name, v in values.items()}
@@ -338,7 +346,7 @@ def _non_finite(run: _Run, cell: Cell, step: int, turn: str, objective: str) -> 
     )
 
 
-def _evaluate(config, run: _Run, i, state, spec, features, step=None) -> dict[str, Any]:
+def _evaluate(config, run: _Run, i, state, spec, features, step) -> dict[str, Any]:
     """One cell's scores; written to its eval.jsonl."""
     one: TrainState = run.compiled.split(state)[i]
     predict, sample = run.bind(jax.device_get(variables_of(one)), run.cells[i].seed)
@@ -347,7 +355,7 @@ def _evaluate(config, run: _Run, i, state, spec, features, step=None) -> dict[st
     )
     scores = config.evaluate(asked)
     log = writers_lib.jsonl(run.cells[i].folder / "eval.jsonl")
-    log.scalars(step or config.steps, scores)
+    log.scalars(step, scores)
     log.close()
     return scores
 

@@ -1,0 +1,270 @@
+"""Handwritten digits with few labels: a classifier alone, with a task, with a GAN, with both.
+
+1,797 real 8x8 digits (scikit-learn): 1,437 for training, of which 30 show their label, and 360 for
+testing. Four arms on the same budget and label draws, beside two classical methods; the semi-
+supervised GAN is that of Salimans et al. 2016, the rotation task that of Chen et al. 2019.
+
+Run:    python -m experiments.digits_gan_mtl
+Check:  --smoke     See: --dry-run     A grid of digits: --preset quick     The study: --preset cpu
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax
+import numpy as np
+import optax
+from sklearn.semi_supervised import LabelSpreading
+from sklearn.svm import SVC
+
+from gan_mtl import nets
+from gan_mtl.data import Dataset
+from gan_mtl.games import (
+    Latents,
+    Optimizers,
+    Players,
+    Weights,
+    class_task,
+    multitask,
+    rotation_task,
+    semi_supervised,
+    shift,
+)
+from gan_mtl.run import tables
+from gan_mtl.run.cli import main
+from gan_mtl.run.config import Arm, Config, Spec
+from gan_mtl.run.evaluate import Evaluation, class_scores, sample_scores
+from gan_mtl.types import Game, Network
+
+linen = nets.from_linen
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """What turns images into features."""
+
+    kind: Literal["mlp", "cnn"] = "mlp"
+    widths: tuple[int, ...] = (256, 256, 128)
+    input_noise: float = 0.3
+    hidden_noise: float = 0.5
+    kernel_norm: Literal["weight", "spectral"] | None = "weight"
+
+    def network(self) -> Network:
+        """The network of the group `trunk`."""
+        if self.kind == "cnn":
+            last = len(self.widths) - 1
+            cnn = nets.CNNTrunk(self.widths, pooled=(last,), input_noise=self.input_noise)
+            return linen(cnn)
+        mlp = nets.MLPTrunk(
+            self.widths,
+            input_noise=self.input_noise,
+            hidden_noise=self.hidden_noise,
+            kernel_norm=self.kernel_norm,
+        )
+        return linen(mlp)
+
+    def head(self, out: int) -> Network:
+        """A linear head on the features, with their noise."""
+        return linen(nets.Head(out, noise=self.hidden_noise))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One arm: what is not said of the GAN has no meaning without one."""
+
+    trunk: Trunk = Trunk()
+    learning_rate: float = 3e-3
+    shift: bool = True
+    """Whether labelled images are moved by up to a pixel."""
+    rotation: float = 0.0
+    """Weight of the rotation task on all images; 0 leaves it out."""
+    entropy: float = 0.3
+    """Weight of the entropy of unlabelled images' classes."""
+    gen_widths: tuple[int, ...] = (256, 256)
+    gen_learning_rate: float = 1e-3
+    latents: int = 50
+    half_life: float = 50_000.0
+    """Of the averaged copies, in examples."""
+
+
+def adam(learning_rate: float, steps: int) -> optax.GradientTransformation:
+    """Adam, beta1 = 0.5; constant for half of the steps, then linear to 0."""
+    half = steps // 2
+    parts = [
+        optax.constant_schedule(learning_rate),
+        optax.linear_schedule(learning_rate, 0.0, max(steps - half, 1)),
+    ]
+    return optax.adam(optax.join_schedules(parts, [half]), b1=0.5)
+
+
+def tasks(settings: Settings) -> tuple:
+    """The rotation task, where it has a weight."""
+    if not settings.rotation:
+        return ()
+    return (rotation_task(settings.trunk.head(4), weight=settings.rotation),)
+
+
+def supervised(settings: Settings, spec: Spec) -> Game:
+    """Arms (a) and (b): the class head, and the rotation head, on one trunk."""
+    moved = functools.partial(shift, fill=spec.value_range[0]) if settings.shift else None
+    task = class_task(settings.trunk.head(spec.num_classes), augment=moved)
+    return multitask(
+        settings.trunk.network(),
+        (task, *tasks(settings)),
+        adam(settings.learning_rate, spec.steps),
+        ema=dict.fromkeys(("trunk", "heads/class"), settings.half_life),
+    )
+
+
+def gan(settings: Settings, spec: Spec) -> Game:
+    """Arms (c) and (d): the class logits are also the discriminator of a GAN."""
+    moved = functools.partial(shift, fill=spec.value_range[0]) if settings.shift else None
+    gen = nets.MLPGenerator(
+        settings.gen_widths,
+        spec.image_shape,
+        activation=jax.nn.relu,
+        output="tanh",
+        batch_norm=True,
+    )
+    return semi_supervised(
+        Players(gen=linen(gen), trunk=settings.trunk.network()),
+        settings.trunk.head(spec.num_classes),
+        Latents(settings.latents, "uniform", -1.7, 1.7),
+        Optimizers(
+            gen=adam(settings.gen_learning_rate, spec.steps),
+            disc=adam(settings.learning_rate, spec.steps),
+        ),
+        num_classes=spec.num_classes,
+        augment=moved,
+        tasks=tasks(settings),
+        weights=Weights(entropy=settings.entropy),
+        ema=dict.fromkeys(("trunk", "heads/class", "gen"), settings.half_life),
+    )
+
+
+def evaluate(e: Evaluation) -> dict[str, Any]:
+    """Test accuracy, and scores of as many samples as there are training images.
+
+    With --validation N the N carved-out images are scored in place of the test images, for tuning.
+    """
+    split = e.dataset.validation
+    scores = class_scores(e, split)
+    if split is not None:
+        return {
+            "validation_accuracy": scores["test_accuracy"],
+            "validation_labels": len(split.labels),
+        }
+    if e.game.sample is not None:
+        scores.update(sample_scores(e, 1440))
+    return scores
+
+
+def svm(settings: Any, dataset: Dataset, seed: int) -> dict[str, Any]:
+    """scikit-learn's SVC (RBF, C = 10, its default gamma) on the visible labels."""
+    del settings, seed
+    x, y = flat(dataset.train.images), dataset.train.labels
+    model = SVC(C=10.0).fit(x[dataset.train.visible], y[dataset.train.visible])
+    return classical(model, dataset)
+
+
+def label_spreading(settings: Any, dataset: Dataset, seed: int) -> dict[str, Any]:
+    """scikit-learn's LabelSpreading (7 neighbours, alpha 0.2) on visible labels and all images."""
+    del settings, seed
+    model = LabelSpreading(kernel="knn", n_neighbors=7, alpha=0.2, max_iter=100)
+    return classical(model.fit(flat(dataset.train.images), dataset.train.labels), dataset)
+
+
+def flat(images: np.ndarray) -> np.ndarray:
+    """Pixels in 0 .. 1, a row per image."""
+    return images.reshape(len(images), -1) / 255.0
+
+
+def classical(model: Any, dataset: Dataset) -> dict[str, Any]:
+    """The score that the arms have too."""
+    split = dataset.validation or dataset.test
+    name = "validation_accuracy" if dataset.validation is not None else "test_accuracy"
+    return {name: float((model.predict(flat(split.images)) == split.labels).mean())}
+
+
+def tabulate(config: Config, cells: tables.Cells) -> str:
+    """The table of the study: a block for every label count, then the paired differences."""
+    return "\n\n".join(block(config, cells, labels) for labels in config.labels)
+
+
+def block(config: Config, cells: tables.Cells, labels: int) -> str:
+    """Accuracy and sample quality by arm, under one label count."""
+    name = "validation_accuracy" if config.validation else "test_accuracy"
+    scores = ("frechet", "precision", "recall", "density", "coverage")
+    rows = []
+    for arm, row in config.arms.items():
+        found = tables.values(cells, arm, name, labels)
+        quality = [
+            tables.mean_std(tables.values(cells, arm, s, labels), digits=2 if i else 1)
+            for i, s in enumerate(scores)
+        ]
+        rows.append([row.text, tables.mean_std(found, 100), *quality])
+    shown = tables.markdown(["arm", f"{name.replace('_', ' ')} %", *scores], rows)
+    title = f"{labels} labels, {config.seeds} label draws, {config.steps} steps"
+    if config.validation:
+        title += f"; tuned on {config.validation} validation labels"
+    return f"{title}\n\n{shown}\n\n{differences(config, cells, labels, name)}"
+
+
+def differences(config: Config, cells: tables.Cells, labels: int, name: str) -> str:
+    """Paired differences of the GAN arms to the others, with 95 % intervals, in points."""
+    lines = []
+    for better in ("gan", "gan_rotation"):
+        for other in ("classifier", "classifier_rotation", "label_spreading"):
+            found = tables.paired(
+                tables.values(cells, better, name, labels),
+                tables.values(cells, other, name, labels),
+            )
+            if found is not None:
+                lines.append(
+                    [
+                        f"{config.arms[better].text} minus {config.arms[other].text}",
+                        f"{100 * found.mean:+.1f}",
+                        f"{100 * found.low:+.1f} .. {100 * found.high:+.1f}",
+                    ]
+                )
+    return tables.markdown(["paired difference", "points", "95 % interval"], lines)
+
+
+CNN = Trunk("cnn", (32, 64), input_noise=0.3, hidden_noise=0.3, kernel_norm=None)
+
+CONFIG = Config(
+    name="digits_gan_mtl",
+    arms={
+        "classifier": Arm(supervised, Settings(CNN, 1e-3), "(a) classifier alone"),
+        "classifier_rotation": Arm(
+            supervised, Settings(CNN, 1e-3, rotation=0.5), "(b) classifier + rotation"
+        ),
+        "gan": Arm(gan, Settings(), "(c) GAN + classes"),
+        "gan_rotation": Arm(gan, Settings(rotation=0.1), "(d) GAN + classes + rotation"),
+        "svm": Arm(None, fit=svm, text="SVM (scikit-learn)"),
+        "label_spreading": Arm(None, fit=label_spreading, text="LabelSpreading (scikit-learn)"),
+    },
+    evaluate=evaluate,
+    tabulate=tabulate,
+    data="digits",
+    labels=(30,),
+    steps=1500,
+    seeds=3,
+    batch_size=100,
+    labelled_batch_size=30,
+    log_every=100,
+    save_every=500,
+    sample_every=500,
+    about="5 minutes on 2 CPU cores",
+    presets={
+        "smoke": {"steps": 4, "seeds": 1, "log_every": 2, "save_every": 4, "about": "a minute"},
+        "quick": {"only": ("gan_rotation",), "seeds": 1, "steps": 1000, "about": "a minute"},
+        "cpu": {"labels": (10, 30, 100), "seeds": 10, "about": "an hour on 2 CPU cores"},
+    },
+)
+
+if __name__ == "__main__":
+    main(CONFIG)
