@@ -9,6 +9,9 @@ the framework's compiled update, `jax` the same step by hand with the same netwo
 with its default memory format, `torch (channels last)` with the other one. Latents are drawn in the
 step; a step has ended when its results are there.
 
+`median` and `fastest` are of the wall clock; `cores` is the median time that all cores together
+spent, which other work on the machine disturbs less.
+
 Expected: at most 1.1 times the faster PyTorch. Measured: `experiments/results/speed.json`.
 Duration: about 3 minutes on 2 cores.
 
@@ -257,7 +260,7 @@ def contenders(case: Case) -> dict[str, Callable[[Case, np.ndarray], Step]]:
 
 
 def serve(connection: Any, case: Case, name: str, kept: bool) -> None:
-    """A contender in its own process: milliseconds of a block of steps, as often as asked."""
+    """A contender in its own process: seconds (wall, all cores) of the steps of a block."""
     if name.startswith("torch"):
         import torch  # pyright: ignore[reportMissingImports]
 
@@ -270,11 +273,11 @@ def serve(connection: Any, case: Case, name: str, kept: bool) -> None:
     step = contenders(case)[name](case, images)
     while seconds := connection.recv():
         step()
-        times = []
-        while not times or sum(times) < 1e3 * seconds:
-            start = time.perf_counter()
+        times, end = [], time.perf_counter() + seconds
+        while not times or time.perf_counter() < end:
+            wall, busy = time.perf_counter(), time.process_time()
             step()
-            times.append(1e3 * (time.perf_counter() - start))
+            times.append((time.perf_counter() - wall, time.process_time() - busy))
         connection.send(times)
 
 
@@ -289,7 +292,7 @@ def measure(config: Config, case: Case) -> list[dict[str, Any]]:
         )
         process.start()
         lines[name] = ours
-    times: dict[str, list[float]] = {name: [] for name in lines}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in lines}
     for round_ in range(config.rounds + 1):
         for name, line in lines.items():
             line.send(config.block_seconds)
@@ -297,7 +300,8 @@ def measure(config: Config, case: Case) -> list[dict[str, Any]]:
             times[name] += found if round_ else []  # the first round warms up
     for line in lines.values():
         line.send(0)
-    medians = {name: statistics.median(values) for name, values in times.items()}
+    walls = {name: [1e3 * wall for wall, _ in values] for name, values in times.items()}
+    medians = {name: statistics.median(values) for name, values in walls.items()}
     best = min((v for name, v in medians.items() if name.startswith("torch")), default=None)
     return [
         {
@@ -307,9 +311,10 @@ def measure(config: Config, case: Case) -> list[dict[str, Any]]:
             "median_ms": round(medians[name], 3),
             "quartiles_ms": [round(q, 3) for q in np.quantile(values, [0.25, 0.75]).tolist()],
             "fastest_ms": round(min(values), 3),
+            "cpu_ms": round(1e3 * statistics.median(busy for _, busy in times[name]), 3),
             "times_best_torch": None if best is None else round(medians[name] / best, 3),
         }
-        for name, values in times.items()
+        for name, values in walls.items()
     ]
 
 
@@ -365,13 +370,14 @@ def _processor() -> str:
 
 def table(rows: list[Mapping[str, Any]]) -> str:
     """The rows for people."""
-    lines = [f"{'case':8} {'contender':24} {'median':>9} {'fastest':>9} {'x best torch':>13}"]
+    lines = [
+        f"{'case':8} {'contender':22} {'median':>9} {'fastest':>9} {'cores':>9} {'x torch':>12}"
+    ]
     for row in rows:
         ratio = row["times_best_torch"]
-        lines.append(
-            f"{row['case']:8} {row['contender']:24} {row['median_ms']:6.2f} ms "
-            f"{row['fastest_ms']:6.2f} ms {'-' if ratio is None else f'{ratio:.2f}':>13}"
-        )
+        numbers = "".join(f" {row[k]:6.2f} ms" for k in ("median_ms", "fastest_ms", "cpu_ms"))
+        shown = "-" if ratio is None else f"{ratio:.2f}"
+        lines.append(f"{row['case']:8} {row['contender']:22}{numbers} {shown:>12}")
     if importlib.util.find_spec("torch") is None:
         lines.append(
             "PyTorch is not installed; its rows are left out (pip install gan_mtl[bench])."

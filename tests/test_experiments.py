@@ -1,0 +1,44 @@
+"""Every experiment imports, says what it is, and can be written down and found again."""
+
+import importlib
+import json
+import pathlib
+
+import pytest
+
+from gan_mtl.run import config as config_lib
+from gan_mtl.run import study
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+NAMES = sorted(p.stem for p in (ROOT / "experiments").glob("*.py") if p.stem != "__init__")
+STUDIES = [n for n in NAMES if hasattr(importlib.import_module(f"experiments.{n}"), "tabulate")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_docstring_says_how_to_run_it(name):
+    module = importlib.import_module(f"experiments.{name}")
+    assert f"python -m experiments.{name}" in module.__doc__ and "--smoke" in module.__doc__
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_its_config_is_a_record_and_its_presets_are_valid(name):
+    config = importlib.import_module(f"experiments.{name}").CONFIG
+    assert config.name == name and "smoke" in config.presets
+    for preset in [None, *config.presets]:
+        chosen = config_lib.with_preset(config, preset)
+        config_lib.check(chosen)
+        json.dumps(config_lib.to_json(chosen))
+        spec = config_lib.Spec((8, 8, 1), 10, chosen.value_range, chosen.steps)
+        assert study.tables(chosen, spec)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_it_has_a_results_file_that_its_table_is_written_from(name):
+    results = sorted((ROOT / "experiments" / "results").glob(f"{name}*.json"))
+    assert results, f"no experiments/results/{name}*.json"
+    table = (ROOT / "experiments" / "README.md").read_text()
+    for path in results:
+        found = json.loads(path.read_text())
+        assert found["command"] and found["environment"]["jax"]
+        for block in found["table"].split("\n\n"):
+            assert block in table, f"{path.name}: its table is not in experiments/README.md"
