@@ -40,7 +40,7 @@ def test_torch_has_the_same_number_of_parameters(name):
 
 
 def test_rows_become_a_table_that_says_what_is_missing():
-    row = {"case": "mlp", "contender": "jax", "median_ms": 3.5, "fastest_ms": 3.1}
+    row = {"case": "mlp", "contender": "jax", "median_ms": 3.5, "fastest_ms": 3.1, "cpu_ms": 6.0}
     text = speed.table([{**row, "times_best_torch": 0.8}])
     assert "3.50 ms" in text and "0.80" in text
     assert ("PyTorch is not installed" in text) is (importlib.util.find_spec("torch") is None)

@@ -59,7 +59,7 @@ def test_cnn_trunk_pools_where_told(pooled, shape):
 
 
 def test_errors_name_value_and_remedy():
-    with pytest.raises(ValueError, match=r"images of shape \(2, 3, 8, 1\) with 2 poolings.*4 pixels"):
+    with pytest.raises(ValueError, match=r"of shape \(2, 3, 8, 1\) with 2 poolings.*4 pixels"):
         compiled(nets.CNNTrunk()).init(KEY, jnp.ones((2, 3, 8, 1)))
     with pytest.raises(ValueError, match="norm='layer' is not None or one of 'batch', 'spectral'"):
         compiled(nets.ConvTrunk((4,), norm="layer")).init(KEY, jnp.ones((2, 8, 8, 1)))
