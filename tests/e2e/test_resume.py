@@ -115,7 +115,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bits(tmp_path):
     cell = killed / "semi" / "seed-0"
     wait_for(lambda: len(saved_steps(cell)) > 0, process)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()
     assert not (cell / "DONE").exists()
     again = subprocess.run(
         command(killed, *options), env=environment(), capture_output=True, text=True, check=False

@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 import toys
+import zoo
 
 from gan_mtl import parallel
 from gan_mtl.update import alternating
@@ -166,6 +167,10 @@ def test_the_choice_of_seeds_is_said():
     example = (jax.random.key(0), toys.batch(8))
     text = parallel.compile_update(updater, seeds=3, example=example).description
     assert "3 seeds vmapped" in text and "jit on 8 cpu devices" in text
+    updater = alternating(zoo.game("classifier"))
+    example = (jax.random.key(0), zoo.batch())
+    text = parallel.compile_update(updater, seeds=3, example=example).description
+    assert "3 seeds in turn (convolutions of 4 pixels on CPU)" in text
 
     def convolve(x):
         return jax.lax.conv(x, jnp.ones((1, 1, 3, 3)), (1, 1), "SAME")

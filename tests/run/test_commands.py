@@ -22,7 +22,8 @@ def run(tmp_path_factory):
 def test_sample_writes_a_grid(run, tmp_path, capsys):
     out = tmp_path / "grid.png"
     commands.main(["sample", str(run), "--n", "6", "--columns", "3", "--out", str(out)])
-    assert Image.open(out).size[0] > 3 * 8
+    with Image.open(out) as picture:
+        assert picture.size[0] > 3 * 8
     assert str(out) in capsys.readouterr().out
 
 
