@@ -20,7 +20,6 @@ Check:  --smoke
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import importlib.metadata
 import importlib.util
@@ -45,6 +44,7 @@ import tyro
 from gan_mtl import alternating, draws, nets, parallel
 from gan_mtl.games import Latents, Optimizers, Players, gan
 from gan_mtl.run import study
+from gan_mtl.run.memory import keep_memory
 from gan_mtl.types import Context, Network
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "speed.json"
@@ -318,20 +318,6 @@ def measure(config: Config, case: Case) -> list[dict[str, Any]]:
         }
         for name, values in walls.items()
     ]
-
-
-def keep_memory() -> bool:
-    """Lets glibc keep freed memory in place of returning it to the system; False elsewhere.
-
-    XLA on CPU allocates all temporary memory of a program at every call. Above glibc's threshold
-    each call gets fresh pages, and a DCGAN step pays 13,000 page faults (10 to 30 ms) for them.
-    """
-    try:
-        libc = ctypes.CDLL("libc.so.6")
-        m_trim_threshold, m_mmap_max = -1, -4
-        return bool(libc.mallopt(m_mmap_max, 0) and libc.mallopt(m_trim_threshold, 2**31 - 1))
-    except (OSError, AttributeError):
-        return False
 
 
 def environment(config: Config) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from gan_mtl.run import checkpoints, study, writers
 from gan_mtl.run import config as config_lib
 from gan_mtl.run.config import Config
 from gan_mtl.run.loop import Interrupted, NonFiniteLossError, Progress
+from gan_mtl.run.memory import keep_memory
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,8 @@ def _set_up(config: Config, asked: Invocation) -> None:
         with contextlib.suppress(RuntimeError):
             jax.config.update("jax_num_cpu_devices", config.devices)
     parallel.enable_compilation_cache()
+    if jax.default_backend() == "cpu":
+        keep_memory()
     devices = config.devices or len(jax.devices())
     for name in ("batch_size", "labelled_batch_size"):
         parallel.check_divides(getattr(config, name), devices, name)
