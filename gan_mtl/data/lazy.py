@@ -144,7 +144,7 @@ def prefetch(
         ImportError: without Grain, saying how to install it.
     """
     try:
-        import grain
+        import grain  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ImportError("prefetch needs Grain: pip install 'gan_mtl[grain]'") from error
     steps = grain.MapDataset.range(start, 2**62)
