@@ -354,7 +354,7 @@ def table(rows: list[Mapping[str, Any]]) -> str:
         numbers = "".join(f" {row[k]:6.2f} ms" for k in ("median_ms", "fastest_ms", "cpu_ms"))
         shown = "-" if ratio is None else f"{ratio:.2f}"
         lines.append(f"{row['case']:8} {row['contender']:22}{numbers} {shown:>12}")
-    if importlib.util.find_spec("torch") is None:
+    if not any(row["contender"].startswith("torch") for row in rows):
         lines.append(
             "PyTorch is not installed; its rows are left out (pip install gan_mtl[bench])."
         )

@@ -248,6 +248,17 @@ def command(origin: Origin) -> str:
     return shlex.join(["python", "-m", origin.module, *origin.argv])
 
 
+def _without_places(origin: Origin) -> Origin:
+    """The origin without the options that say where things go on this machine."""
+    kept: list[str] = []
+    skip = False
+    for word in origin.argv:
+        if not skip and word.split("=")[0] not in ("--workdir", "--results", "--data-dir"):
+            kept.append(word)
+        skip = not skip and word in ("--workdir", "--results", "--data-dir")
+    return origin._replace(argv=tuple(kept))
+
+
 def environment() -> dict[str, Any]:
     """Versions, devices and the state of the checkout; nothing that names the machine."""
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
@@ -295,7 +306,7 @@ def collect(
         protocol = {"name": features.name, "hash": features.digest, "accuracy": features.accuracy}
     return {
         "experiment": origin.module,
-        "command": command(origin),
+        "command": command(_without_places(origin)),
         "preset": origin.preset,
         "environment": environment(),
         "feature_network": protocol,
