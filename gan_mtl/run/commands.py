@@ -29,7 +29,7 @@ class Sample:
     """Write a grid of samples of a run."""
 
     run: tyro.conf.Positional[pathlib.Path]
-    """A run folder, such as runs/NAME/0001/ARM/seed-0."""
+    """A run folder, such as runs/NAME/0001/labels-30/ARM/seed-0."""
     n: int = 100
     """How many."""
     label: int | None = None

@@ -68,7 +68,7 @@ def load(run: str | pathlib.Path, step: int | None = None) -> Loaded:
     """Loads a run folder (one cell of a study): game, state, and functions of them.
 
     Args:
-        run: a folder with config.json and checkpoints, such as runs/NAME/0001/ARM/seed-0.
+        run: a folder with config.json and checkpoints, such as runs/NAME/0001/labels-30/ARM/seed-0.
         step: of the checkpoint; the latest by default.
 
     Raises:

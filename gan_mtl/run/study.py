@@ -56,13 +56,12 @@ def new_workdir(config: Config, root: str = "runs") -> pathlib.Path:
 
 def cells_of(config: Config, workdir: pathlib.Path) -> list[Cell]:
     """All cells of the study, in the order in which they run."""
-    several = len(config.labels) > 1
     return [
         Cell(
             name,
             labels,
             seed,
-            workdir / (f"labels-{labels}" if several else "") / name / f"seed-{seed}",
+            workdir / (f"labels-{labels}" if labels else "") / name / f"seed-{seed}",
         )
         for labels in config.labels or (None,)
         for name in chosen_arms(config)

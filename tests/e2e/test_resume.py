@@ -112,7 +112,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bits(tmp_path):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    cell = killed / "semi" / "seed-0"
+    cell = killed / "labels-30" / "semi" / "seed-0"
     wait_for(lambda: len(saved_steps(cell)) > 0, process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -122,7 +122,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bits(tmp_path):
     )
     assert again.returncode == 0, again.stderr[-2000:]
     assert "resumed from step" in again.stdout
-    assert final_digest(cell) == final_digest(whole / "semi" / "seed-0")
+    assert final_digest(cell) == final_digest(whole / "labels-30" / "semi" / "seed-0")
     lines = [json.loads(line) for line in (cell / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(3, 31, 3))
 
@@ -135,7 +135,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    cell = tmp_path / "run" / "semi" / "seed-0"
+    cell = tmp_path / "run" / "labels-30" / "semi" / "seed-0"
     wait_for(lambda: len(saved_steps(cell)) > 0, process)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=120)

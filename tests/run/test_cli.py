@@ -35,7 +35,7 @@ def test_a_study_leaves_a_folder_per_cell(finished):
         assert 0.0 <= scores["test_accuracy"] <= 1.0
         for name in ("config.json", "command.txt", "env.json", "report.html"):
             assert (cell.folder / name).exists(), (cell, name)
-    gan = finished / "semi" / "seed-1"
+    gan = finished / "labels-30" / "semi" / "seed-1"
     assert (gan / "samples" / "reals.png").exists() and (gan / "samples" / "000012.png").exists()
     assert "feature_matching" in (gan / "game.txt").read_text()
     lines = [json.loads(line) for line in (gan / "metrics.jsonl").read_text().splitlines()]
@@ -49,9 +49,9 @@ def test_a_study_leaves_a_folder_per_cell(finished):
 
 
 def test_finished_cells_are_skipped(finished, capsys):
-    before = (finished / "semi" / "seed-0" / "DONE").stat().st_mtime_ns
+    before = (finished / "labels-30" / "semi" / "seed-0" / "DONE").stat().st_mtime_ns
     assert cli.main(CONFIG, ["--workdir", str(finished), "--seeds", "2"]) == 0
-    assert (finished / "semi" / "seed-0" / "DONE").stat().st_mtime_ns == before
+    assert (finished / "labels-30" / "semi" / "seed-0" / "DONE").stat().st_mtime_ns == before
     assert "semi:" not in capsys.readouterr().out
 
 
@@ -59,7 +59,7 @@ def test_a_run_comes_back_in_three_lines(finished):
     import jax
     import numpy as np
 
-    loaded = load(finished / "semi" / "seed-0")
+    loaded = load(finished / "labels-30" / "semi" / "seed-0")
     images = loaded.sample(jax.random.key(0), 3)
     assert images.shape == (3, 8, 8, 1) and loaded.step == 12
     logits = loaded.predict("class", np.zeros((5, 8, 8, 1), np.uint8))
@@ -67,11 +67,11 @@ def test_a_run_comes_back_in_three_lines(finished):
     with pytest.raises(ValueError, match="is a study; load one of its runs"):
         load(finished)
     with pytest.raises(ValueError, match=r"no run: it has no config\.json"):
-        load(finished / "semi")
+        load(finished / "labels-30" / "semi")
 
 
 def test_a_run_whose_module_has_changed_is_refused_with_the_fields(finished, tmp_path):
-    record = json.loads((finished / "semi" / "seed-0" / "config.json").read_text())
+    record = json.loads((finished / "labels-30" / "semi" / "seed-0" / "config.json").read_text())
     record["config"]["arms"]["semi"]["settings"]["width"] = 99
     (tmp_path / "config.json").write_text(json.dumps(record))
     with pytest.raises(ValueError, match=r"arms\.semi\.settings\.width: 99 -> 12"):
@@ -139,7 +139,7 @@ def test_a_non_finite_loss_names_step_turn_objective_and_the_good_checkpoint(cap
         "objective 'class'",
         "checkpoint of step 6 is good",
     )
-    kept = tmp_path / "run" / "classifier" / "seed-0" / "checkpoints"
+    kept = tmp_path / "run" / "labels-30" / "classifier" / "seed-0" / "checkpoints"
     assert sorted(int(p.name) for p in kept.glob("[0-9]*")) == [3, 6]
 
 

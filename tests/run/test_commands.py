@@ -16,7 +16,7 @@ def run(tmp_path_factory):
     """A finished run folder of the semi-supervised arm."""
     workdir = tmp_path_factory.mktemp("runs") / "0001"
     cli.main(tiny_experiment.CONFIG, ["--workdir", str(workdir), "--only", "semi", "--steps", "3"])
-    return workdir / "semi" / "seed-0"
+    return workdir / "labels-30" / "semi" / "seed-0"
 
 
 def test_sample_writes_a_grid(run, tmp_path, capsys):
