@@ -216,6 +216,8 @@ def block(config: Config, cells: tables.Cells, labels: int) -> str:
         rows.append([row.text, tables.mean_std(found, 100), *quality])
     shown = tables.markdown(["arm", f"{name.replace('_', ' ')} %", *scores], rows)
     tuned = "settings tuned on 250 validation labels, label draws 100 to 109"
+    if config.data != "digits":
+        tuned = "settings tuned for digits"
     if config.validation:
         tuned = f"scored on {config.validation} validation labels"
     title = f"{labels} labels, {config.seeds} label draws, {config.steps} steps; {tuned}"
