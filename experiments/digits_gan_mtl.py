@@ -32,6 +32,7 @@ from gan_mtl.games import (
     Players,
     Weights,
     class_task,
+    entropy_task,
     multitask,
     rotation_task,
     semi_supervised,
@@ -89,6 +90,8 @@ class Settings:
     """Weight of the entropy of unlabelled images' classes."""
     generator: float = 0.3
     """Weight of the generator's adversarial row beside feature matching."""
+    conditional: float = 0.0
+    """Weight of the class that the generator was asked for; 0 leaves it unconditional."""
     gen_widths: tuple[int, ...] = (256, 256)
     gen_learning_rate: float = 1e-3
     latents: int = 50
@@ -114,12 +117,13 @@ def tasks(settings: Settings) -> tuple:
 
 
 def supervised(settings: Settings, spec: Spec) -> Game:
-    """Arms (a) and (b): the class head, and the rotation head, on one trunk."""
+    """Arms (a), (b) and (e): the class head, the rotation head and entropy on one trunk."""
     moved = functools.partial(shift, fill=spec.value_range[0]) if settings.shift else None
     task = class_task(settings.trunk.head(spec.num_classes), augment=moved)
+    entropy = (entropy_task(task, weight=settings.entropy),) if settings.entropy else ()
     return multitask(
         settings.trunk.network(),
-        (task, *tasks(settings)),
+        (task, *entropy, *tasks(settings)),
         adam(settings.learning_rate, spec.steps),
         ema=dict.fromkeys(("trunk", "heads/class"), settings.half_life),
     )
@@ -146,7 +150,11 @@ def gan(settings: Settings, spec: Spec) -> Game:
         num_classes=spec.num_classes,
         augment=moved,
         tasks=tasks(settings),
-        weights=Weights(entropy=settings.entropy, generator=settings.generator),
+        weights=Weights(
+            entropy=settings.entropy,
+            generator=settings.generator,
+            conditional=settings.conditional,
+        ),
         ema=dict.fromkeys(("trunk", "heads/class", "gen"), settings.half_life),
     )
 
@@ -244,7 +252,7 @@ def differences(config: Config, cells: tables.Cells, labels: int, name: str) -> 
     return tables.markdown(["paired difference", "points", "95 % interval"], lines)
 
 
-WIDE = Settings(Trunk("cnn", (32, 64), hidden_noise=0.3, kernel_norm=None), 1e-3)
+WIDE = Settings(Trunk("cnn", (32, 64), hidden_noise=0.3, kernel_norm=None), 1e-3, entropy=0.0)
 NARROW = Settings(Trunk("cnn", (16, 32), hidden_noise=0.3, kernel_norm=None), 1e-3)
 
 CONFIG = Config(
@@ -256,6 +264,9 @@ CONFIG = Config(
         ),
         "gan": Arm(gan, NARROW, "(c) GAN + classes"),
         "gan_rotation": Arm(gan, replace(NARROW, rotation=0.3), "(d) GAN + classes + rotation"),
+        "classifier_entropy": Arm(
+            supervised, replace(WIDE, entropy=0.3, rotation=0.3), "(e) (b) + entropy, no generator"
+        ),
         "svm": Arm(None, fit=svm, text="SVM (scikit-learn)"),
         "label_spreading": Arm(None, fit=label_spreading, text="LabelSpreading (scikit-learn)"),
     },

@@ -206,6 +206,7 @@ class Game(NamedTuple):
     ema: half-life, in examples of the global batch, of the averaged copy of a group.
     sample: `(variables, n, labels | None, context) -> examples`; None where nothing is generated.
     predict: by name, `(variables, inputs, context) -> outputs` (class logits, features).
+    classes: how many classes `sample` can be asked for; 0 where it is unconditional.
     frozen: groups that nothing trains, on purpose.
     """
 
@@ -214,6 +215,7 @@ class Game(NamedTuple):
     ema: Mapping[str, float] = {}
     sample: Callable[..., Array] | None = None
     predict: Mapping[str, Callable[..., Any]] = {}
+    classes: int = 0
     frozen: tuple[str, ...] = ()
 
 

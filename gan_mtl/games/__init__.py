@@ -11,5 +11,6 @@ from gan_mtl.games.semi_supervised import semi_supervised as semi_supervised
 from gan_mtl.games.simultaneous import simultaneous as simultaneous
 from gan_mtl.games.tasks import Task as Task
 from gan_mtl.games.tasks import class_task as class_task
+from gan_mtl.games.tasks import entropy_task as entropy_task
 from gan_mtl.games.tasks import rotation_task as rotation_task
 from gan_mtl.games.tasks import shift as shift

@@ -145,6 +145,7 @@ def gan(
         ),
         ema=ema or {},
         sample=sampler(players, latents, plan.num_classes),
+        classes=plan.num_classes or 0,
         predict=_predictions(plan),
     )
 

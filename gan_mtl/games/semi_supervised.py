@@ -133,6 +133,7 @@ def semi_supervised(
         ),
         ema=ema or {},
         sample=sampler(players, latents, plan.num_classes),
+        classes=plan.num_classes or 0,
         predict=tasks_lib.predictions(everything, functools.partial(features, players)),
     )
 

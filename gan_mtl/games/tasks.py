@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from gan_mtl import draws
+from gan_mtl.losses.semi_supervised import entropy
 from gan_mtl.losses.tasks import cross_entropy
 from gan_mtl.types import Batch, Coefficient, Context, Loss, Network, Variables
 
@@ -31,6 +32,7 @@ class Task(NamedTuple):
     fake_weight: where above 0 the generator plays the task too, and this is its coefficient there:
         with the labels that it was asked for, or with `transform` of its images.
     classifies: whether outputs are logits of integer targets, so that an accuracy is reported.
+    asks: the name of another task whose head this one asks; it has none of its own then.
     """
 
     name: str
@@ -43,11 +45,12 @@ class Task(NamedTuple):
     weight: Coefficient = 1.0
     fake_weight: Coefficient = 0.0
     classifies: bool = True
+    asks: str | None = None
 
     @property
     def group(self) -> str:
         """The parameter group of the head."""
-        return f"heads/{self.name}"
+        return f"heads/{self.asks or self.name}"
 
 
 def class_task(head: Network, *, labelled: bool = True, name: str = "class", **options) -> Task:
@@ -87,6 +90,26 @@ def rotation_task(head: Network, *, weight: Coefficient = 1.0, **options) -> Tas
     a part of the batch is shown in all four positions, here every image in one drawn position.
     """
     return Task("rotation", head, targets=None, transform=rotate, weight=weight, **options)
+
+
+def entropy_task(asked: Task, *, weight: Coefficient = 1.0) -> Task:
+    """Entropy minimisation: the head of `asked` shall be sure of the class of every image.
+
+    Grandvalet & Bengio, "Semi-supervised Learning by Entropy Minimization", NeurIPS 2004.
+    """
+    return Task(
+        "entropy",
+        asked.head,
+        loss=_entropy_of,
+        targets=None,
+        weight=weight,
+        classifies=False,
+        asks=asked.name,
+    )
+
+
+def _entropy_of(logits: Array, _: Array) -> Array:
+    return entropy(logits)
 
 
 def shift(
@@ -148,6 +171,8 @@ def play(
 def judge(task: Task, outputs: Array, targets: Array) -> Played:
     """Loss and accuracy of a head's outputs; hidden labels (-1) are masked."""
     values = task.loss(outputs, targets)
+    if task.targets is None and task.transform is None:
+        return Played(Loss(values), None)
     if not jnp.issubdtype(targets.dtype, jnp.integer):
         return Played(Loss(values), None)
     mask = (targets >= 0).astype(values.dtype)
@@ -159,8 +184,14 @@ def judge(task: Task, outputs: Array, targets: Array) -> Played:
 
 def init_heads(tasks: tuple[Task, ...], key: jax.Array, hidden: Array) -> dict[str, dict]:
     """The groups of the heads, from features of the right shape."""
-    keys = jax.random.split(key, max(len(tasks), 1))
-    return {t.group: t.head.init(keys[i], hidden) for i, t in enumerate(tasks)}
+    owners = owning(tasks)
+    keys = jax.random.split(key, max(len(owners), 1))
+    return {t.group: t.head.init(keys[i], hidden) for i, t in enumerate(owners)}
+
+
+def owning(tasks: tuple[Task, ...]) -> tuple[Task, ...]:
+    """The tasks that have a head of their own."""
+    return tuple(task for task in tasks if task.asks is None)
 
 
 def check_tasks(tasks: tuple[Task, ...], batch: Batch, *others: str) -> None:
@@ -168,7 +199,12 @@ def check_tasks(tasks: tuple[Task, ...], batch: Batch, *others: str) -> None:
     names = [task.name for task in tasks] + list(others)
     if len(set(names)) < len(names):
         raise ValueError(f"Objectives of one turn need distinct names, got {names}.")
+    heads = [task.name for task in owning(tasks)]
     for task in tasks:
+        if task.asks is not None and task.asks not in heads:
+            raise ValueError(
+                f"Task {task.name!r} asks the head of {task.asks!r}, but the heads are {heads}."
+            )
         for entry in filter(None, (task.source, task.targets)):
             if entry not in batch:
                 raise ValueError(
@@ -188,4 +224,4 @@ def predictions(tasks: tuple[Task, ...], features: Callable) -> dict[str, Callab
         found = hidden(variables, images, context)
         return variables.apply(task.head, task.group, found, context=context.fold(task.name))[0]
 
-    return {"features": hidden, **{t.name: functools.partial(predict, t) for t in tasks}}
+    return {"features": hidden, **{t.name: functools.partial(predict, t) for t in owning(tasks)}}

@@ -102,7 +102,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _sample(asked: Sample) -> None:
     loaded = load(asked.run, asked.step)
     label = asked.label
-    classes = loaded.spec.num_classes
+    classes = loaded.game.classes
+    if label is not None and not classes:
+        raise ValueError(
+            f"label={label}: the generator of {loaded.arm.text or asked.run} is unconditional; "
+            "leave the label out."
+        )
     if label is not None and not 0 <= label < classes:
         raise ValueError(f"label={label} is outside 0 .. {classes - 1}, the classes of the run.")
     wanted = np.arange(asked.n) % classes if label is None and classes else label

@@ -187,14 +187,18 @@ def class_scores(e: Evaluation, split: Split | None = None) -> dict[str, Any]:
 def sample_scores(e: Evaluation, count: int) -> dict[str, Any]:
     """Frechet and kernel distance and PRDC of `count` samples against the test images.
 
-    Under the feature network, whose name and hash go along as the protocol.
+    Under the feature network, whose name and hash go along as the protocol. Of a conditional
+    generator also `classified_as_asked`: how often that network recognises the class asked for.
     """
     assert e.features is not None
     real = e.features.features(to_float(e.dataset.test.images))
-    asked = np.arange(count) % e.spec.num_classes if e.spec.num_classes else None
+    asked = np.arange(count) % e.game.classes if e.game.classes else None
     images = unit_range(e.sample(count, asked), e.spec.value_range)
+    found = distances(real, e.features.features(images))
+    if asked is not None:
+        found["classified_as_asked"] = float((e.features.classify(images) == asked).mean())
     return {
-        **distances(real, e.features.features(images)),
+        **found,
         "protocol": {
             "features": e.features.name,
             "features_hash": e.features.digest,

@@ -244,7 +244,7 @@ def _advance(config, run: _Run, cells, start, state, spec, bar, stop, features):
             bar.scalars(done, losses)
             waiting, logged, clock = [], done, time.perf_counter()
         if due["sample"] and run.game.sample is not None:
-            _write_samples(config, run, cells, state, done, spec)
+            _write_samples(config, run, cells, state, done)
         found = [{} for _ in cells]
         if due["eval"]:
             found = [_evaluate(config, run, i, state, spec, features, done) for i in range(count)]
@@ -376,13 +376,14 @@ def _write_reals(run: _Run, cell: Cell) -> None:
     )
 
 
-def _write_samples(config, run: _Run, cells, state, step, spec) -> None:
-    """Pictures from the same latents all along, a column per class where there are classes."""
+def _write_samples(config, run: _Run, cells, state, step) -> None:
+    """Pictures from the same latents all along, a column per class of a conditional generator."""
     for cell, one in zip(cells, run.compiled.split(state), strict=True):
         _, sample = run.bind(jax.device_get(variables_of(one)), cell.seed)
-        classes = min(spec.num_classes, 10) or 10
-        found = sample(10 * classes, np.arange(10 * classes) % classes)
-        picture = images_lib.grid(found, classes, value_range=config.value_range)
+        columns = min(run.game.classes, 10) or 10
+        asked = np.arange(10 * columns) % columns if run.game.classes else None
+        found = sample(10 * columns, asked)
+        picture = images_lib.grid(found, columns, value_range=config.value_range)
         images_lib.write_png(cell.folder / "samples" / f"{step:06d}.png", picture)
         run.writers[run.cells.index(cell)].images(step, {"samples": picture})
 
