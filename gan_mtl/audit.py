@@ -230,3 +230,24 @@ def check_alive(norms: Sequence[Norms]) -> None:
             f"Dead entries of the table: {listed}: the gradient was zero in {len(norms)} random "
             "initialisations. Remove the entry, or see that the loss depends on the group."
         )
+
+
+def largest_convolution(function: Callable[..., Any], *args: Any) -> int:
+    """The largest input side, in pixels, of the convolutions in a function; 0 without any."""
+
+    def sides(jaxpr) -> int:
+        found = 0
+        for eqn in jaxpr.eqns:
+            if eqn.primitive.name == "conv_general_dilated":
+                spec = eqn.params["dimension_numbers"].lhs_spec
+                found = max([found, *(eqn.invars[0].aval.shape[d] for d in spec[2:])])
+            for inner in jax.tree.leaves(
+                list(eqn.params.values()),
+                is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr"),
+            ):
+                inner = getattr(inner, "jaxpr", inner)
+                if hasattr(inner, "eqns"):
+                    found = max(found, sides(inner))
+        return found
+
+    return sides(jax.make_jaxpr(function)(*args).jaxpr)

@@ -27,25 +27,30 @@ Placed = Any  # a TrainState on the devices: seeds stacked, or a list with one f
 LARGE = 1 << 16  # elements from which a parameter is worth sharding over the model axis
 CPU_AWAIT = 20  # queued sharded steps after which older jaxlibs may deadlock on CPU
 
+_NO_DATA: Any = ({}, {})  # what all seeds have in common, and each seed's own
 _SEED_AXES: Any = TrainState(None, None, 0, 0, 0, 0, 0)  # pyright: ignore[reportArgumentType]
 
 
 class Compiled(NamedTuple):
     """An update ready to run. With several seeds, keys and batches have a leading axis [seeds].
 
-    init: `(keys, batch) -> state`, placed on the devices.
-    update: `(step, keys, state, batch) -> (state, metrics)`; `step` is the number of the first step
-        of the call, a Python integer. With `steps_per_call` K above 1, keys and batch have a
-        further leading axis [K], and so have the metrics. The old state is donated under jit.
+    init: `(keys, host batch of one step) -> state`, placed on the devices.
+    update: `(step, keys, state, batch, data=...) -> (state, metrics)`; `step` is the number of the
+        first step of the call, a Python integer. With `steps_per_call` K above 1, keys and batch
+        have a further leading axis [K], and so have the metrics. The old state is donated under
+        jit. Compiled with `gather`, the batch holds row numbers into `data`.
     put: host batch to device batch.
+    keep: the arrays of every seed to `data` on the devices; what seeds have in common (one object)
+        is placed once.
     split, join: the state to one `TrainState` per seed, and back.
     steps_per_call: steps that one call of `update` takes.
     description: what was chosen, for people.
     """
 
     init: Callable[[Key, Batch], Placed]
-    update: Callable[[int, Key, Placed, Batch], tuple[Placed, dict[str, jax.Array]]]
+    update: Callable[..., tuple[Placed, dict[str, jax.Array]]]
     put: Callable[[Mapping[str, Any]], Any]
+    keep: Callable[[Sequence[Mapping[str, Any]]], Any]
     split: Callable[[Placed], list[TrainState]]
     join: Callable[[Sequence[TrainState]], Placed]
     steps_per_call: int
@@ -109,6 +114,7 @@ def compile_update(
     seeds: int = 1,
     vmap_seeds: bool | None = None,
     steps_per_call: int | None = None,
+    gather: Callable[[Mapping[str, Any], Mapping[str, Any]], Batch] | None = None,
     example: tuple[Key, Batch] | None = None,
 ) -> Compiled:
     """Compiles the update of a game for the devices at hand.
@@ -124,6 +130,8 @@ def compile_update(
             measured 2 to 10 times slower, from 8 pixels on).
         steps_per_call: steps compiled into one call by `lax.scan`; None chooses 1 on CPU (a
             convolution inside a loop leaves the fast kernel there) and 20 elsewhere.
+        gather: `(data, rows) -> batch`, inside the program: the data stays on the devices, and only
+            row numbers travel at every call.
         example: key and batch of one seed, to look for convolutions with.
 
     Raises:
@@ -136,7 +144,7 @@ def compile_update(
     steps = steps_per_call or (1 if backend == "cpu" else 20)
     together, why = _choose_seeds(updater, seeds, vmap_seeds, example, backend)
     lanes = seeds if together else 1
-    body = _body(updater, lanes, steps, mode, by_host=backend == "cpu" and steps == 1)
+    body = _body(updater, lanes, steps, mode, gather, by_host=backend == "cpu" and steps == 1)
     build = _jit if mode == "jit" else _pmap
     lane = build(updater, body, mesh, lanes, steps)
     description = (
@@ -161,27 +169,6 @@ def compile_function(function: Callable[..., Any], **options: Any) -> Callable[.
     return jax.jit(function, **options)
 
 
-def largest_convolution(function: Callable[..., Any], *args: Any) -> int:
-    """The largest input side, in pixels, of the convolutions in a function; 0 without any."""
-
-    def sides(jaxpr) -> int:
-        found = 0
-        for eqn in jaxpr.eqns:
-            if eqn.primitive.name == "conv_general_dilated":
-                spec = eqn.params["dimension_numbers"].lhs_spec
-                found = max([found, *(eqn.invars[0].aval.shape[d] for d in spec[2:])])
-            for inner in jax.tree.leaves(
-                list(eqn.params.values()),
-                is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr"),
-            ):
-                inner = getattr(inner, "jaxpr", inner)
-                if hasattr(inner, "eqns"):
-                    found = max(found, sides(inner))
-        return found
-
-    return sides(jax.make_jaxpr(function)(*args).jaxpr)
-
-
 def _choose_seeds(updater, seeds, vmap_seeds, example, backend) -> tuple[bool, str]:
     """Whether seeds share one program, and the words that say so."""
     if seeds == 1:
@@ -194,7 +181,7 @@ def _choose_seeds(updater, seeds, vmap_seeds, example, backend) -> tuple[bool, s
         return False, f", {seeds} seeds in turn (no example batch to look for convolutions in)"
     state = jax.eval_shape(updater.init, *example)
     due = (True,) * len(updater.periods)
-    side = largest_convolution(
+    side = audit.largest_convolution(
         lambda k, s, b: updater.update(k, s, b, due=due), example[0], state, example[1]
     )
     if side:
@@ -202,19 +189,24 @@ def _choose_seeds(updater, seeds, vmap_seeds, example, backend) -> tuple[bool, s
     return True, f", {seeds} seeds vmapped"
 
 
-def _body(updater: Updater, lanes: int, steps: int, mode: Mode, by_host: bool):
-    """`(due) -> pure function of (keys, state, batch)`: seeds by vmap, steps by scan."""
+def _body(updater: Updater, lanes: int, steps: int, mode: Mode, gather, by_host: bool):
+    """`(due) -> pure function of (keys, state, batch, data)`: seeds by vmap, steps by scan."""
     axis_name = "data" if mode == "pmap" else None
 
     def body(due):
-        one = functools.partial(updater.update, axis_name=axis_name, due=due)
+        def one(key, state, batch, data):
+            if gather is not None:
+                batch = gather(data[0] | data[1], batch)
+            return updater.update(key, state, batch, axis_name=axis_name, due=due)
+
         if lanes > 1:
-            one = jax.vmap(one, in_axes=(0, _SEED_AXES, 0), out_axes=(_SEED_AXES, 0))
+            axes = (0, _SEED_AXES, 0, (None, 0))
+            one = jax.vmap(one, in_axes=axes, out_axes=(_SEED_AXES, 0))
         if steps == 1:
             return one
 
-        def many(keys, state, batch):
-            return jax.lax.scan(lambda s, kb: one(kb[0], s, kb[1]), state, (keys, batch))
+        def many(keys, state, batch, data):
+            return jax.lax.scan(lambda s, kb: one(kb[0], s, kb[1], data), state, (keys, batch))
 
         return many
 
@@ -241,12 +233,12 @@ def _jit(updater: Updater, body, mesh: Mesh, lanes: int, steps: int):
         return jax.tree.map(lambda x: NamedSharding(mesh, _spec(x, mesh.shape["model"])), state)
 
     def place_init(keys, batch):
-        abstract = jax.eval_shape(init, keys, batch)
-        return jax.jit(init, out_shardings=shardings(abstract))(keys, batch)
+        abstract = jax.eval_shape(init, keys, dict(batch))
+        return jax.jit(init, out_shardings=shardings(abstract))(keys, dict(batch))
 
     def compiled(due):
-        def pinned(keys, state, batch):
-            state, metrics = make(due)(keys, state, batch)
+        def pinned(keys, state, batch, data):
+            state, metrics = make(due)(keys, state, batch, data)
             placed = jax.lax.with_sharding_constraint(state, shardings(state))
             return placed, metrics
 
@@ -259,8 +251,9 @@ def _jit(updater: Updater, body, mesh: Mesh, lanes: int, steps: int):
         }
 
     update = _awaiting(_variants(compiled, choose), mesh)
+    keep = functools.partial(_keep, mesh)
     join = functools.partial(_join, lanes, lambda s: jax.device_put(s, shardings(s)))
-    return place_init, update, put, functools.partial(_split, lanes), join
+    return place_init, update, put, keep, functools.partial(_split, lanes), join
 
 
 def _pmap(updater: Updater, body, mesh: Mesh, lanes: int, steps: int):
@@ -272,14 +265,13 @@ def _pmap(updater: Updater, body, mesh: Mesh, lanes: int, steps: int):
     init = jax.vmap(updater.init, out_axes=_SEED_AXES) if lanes > 1 else updater.init
 
     def place_init(keys, batch):
-        merged = {k: x.reshape(*x.shape[:axis], -1, *x.shape[axis + 2 :]) for k, x in batch.items()}
-        return jax.jit(init, out_shardings=replicated)(keys, merged)
+        return jax.jit(init, out_shardings=replicated)(keys, dict(batch))
 
     def compiled(due):
         return jax.pmap(
             make(due),
             axis_name="data",
-            in_axes=(None, None, axis),
+            in_axes=(None, None, axis, None),
             out_axes=None,
             devices=devices,
         )
@@ -292,8 +284,9 @@ def _pmap(updater: Updater, body, mesh: Mesh, lanes: int, steps: int):
         return {k: place(x) for k, x in batch.items()}
 
     update = _awaiting(_variants(compiled, choose), mesh)
+    keep = functools.partial(_keep, mesh)
     join = functools.partial(_join, lanes, lambda s: jax.device_put(s, replicated))
-    return place_init, update, put, functools.partial(_split, lanes), join
+    return place_init, update, put, keep, functools.partial(_split, lanes), join
 
 
 def _spec(x: Any, model: int) -> PartitionSpec:
@@ -311,11 +304,11 @@ def _variants(compiled: Callable[[Any], Callable], choose: Callable[[int], Any])
     """Compiles each set of due periods once, when it first comes up."""
     programs: dict[Any, Callable] = {}
 
-    def update(step, keys, state, batch):
+    def update(step, keys, state, batch, data=_NO_DATA):
         due = choose(step)
         if due not in programs:
             programs[due] = compiled(due)
-        return programs[due](keys, state, batch)
+        return programs[due](keys, state, batch, data)
 
     return update
 
@@ -326,13 +319,22 @@ def _awaiting(update: Callable, mesh: Mesh):
         return update
     calls = itertools.count(1)
 
-    def awaited(*args):
-        result = update(*args)
+    def awaited(*args, **kept):
+        result = update(*args, **kept)
         if next(calls) % CPU_AWAIT == 0:
             jax.block_until_ready(result)
         return result
 
     return awaited
+
+
+def _keep(mesh: Mesh, arrays: Sequence[Mapping[str, Any]]):
+    """`(in common, own)` on every device; own arrays have a leading axis [seeds] if several."""
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    first = arrays[0]
+    common = {k: x for k, x in first.items() if all(one[k] is x for one in arrays)}
+    own = {k: np.stack([one[k] for one in arrays]) for k in first if k not in common}
+    return jax.device_put((common, own), everywhere)
 
 
 def _split(lanes: int, state: TrainState) -> list[TrainState]:
@@ -352,18 +354,23 @@ def _join(lanes: int, place: Callable, states: Sequence[TrainState]) -> TrainSta
 
 def _one_after_another(lane, seeds: int, steps: int):
     """The same interface for seeds that are run in turn: the state is a list of states."""
-    init, update, put, split, join = lane
+    init, update, put, keep, split, join = lane
     seed_axis = int(steps > 1)
 
     def pick(tree: PyTree, i: int) -> PyTree:
         return jax.tree.map(lambda x: x[:, i] if seed_axis else x[i], tree)
 
     def init_all(keys, batch):
-        return [init(keys[i], put({k: x[i] for k, x in batch.items()})) for i in range(seeds)]
+        return [init(keys[i], {k: x[i] for k, x in batch.items()}) for i in range(seeds)]
 
-    def update_all(step, keys, states, batch):
+    def update_all(step, keys, states, batch, data=_NO_DATA):
+        common, own = data
         done = [
-            update(step, pick(keys, i), states[i], put(pick(dict(batch), i))) for i in range(seeds)
+            update(
+                *(step, pick(keys, i), states[i], put(pick(dict(batch), i))),
+                (common, {k: x[i] for k, x in own.items()}),
+            )
+            for i in range(seeds)
         ]
         metrics = jax.tree.map(lambda *x: jnp.stack(x, axis=seed_axis), *[m for _, m in done])
         return [state for state, _ in done], metrics
@@ -377,4 +384,4 @@ def _one_after_another(lane, seeds: int, steps: int):
     def join_all(states):
         return [join([state]) for state in states]
 
-    return init_all, update_all, put_later, split_all, join_all
+    return init_all, update_all, put_later, keep, split_all, join_all

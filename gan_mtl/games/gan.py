@@ -23,13 +23,13 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gan_mtl import draws
 from gan_mtl.games import tasks as tasks_lib
 from gan_mtl.games.players import (
     Latents,
     Optimizers,
     Owner,
     Players,
+    ask,
     check_players,
     discriminate,
     features,
@@ -37,6 +37,7 @@ from gan_mtl.games.players import (
     init_players,
     sampler,
     shared_entries,
+    turns,
 )
 from gan_mtl.games.tasks import Task
 from gan_mtl.losses.adversarial import AdversarialLoss, non_saturating
@@ -44,12 +45,10 @@ from gan_mtl.types import (
     Aggregator,
     Array,
     Coefficient,
-    Context,
     Game,
     Loss,
     Objective,
     Outcome,
-    Turn,
     Weighting,
 )
 
@@ -126,22 +125,12 @@ def gan(
     disc_rows, gen_rows = _rows(plan, owner)
     return Game(
         functools.partial(_init, plan),
-        (
-            Turn(
-                "disc",
-                functools.partial(_disc_losses, plan),
-                disc_rows,
-                optimizers.disc,
-                weightings[0],
-                disc_repeats,
-            ),
-            Turn(
-                "gen",
-                functools.partial(_gen_losses, plan),
-                gen_rows,
-                optimizers.gen,
-                weightings[1],
-            ),
+        turns(
+            (functools.partial(_disc_losses, plan), functools.partial(_gen_losses, plan)),
+            (disc_rows, gen_rows),
+            optimizers,
+            weightings,
+            disc_repeats,
         ),
         ema=ema or {},
         sample=sampler(players, latents, plan.num_classes),
@@ -171,12 +160,6 @@ class _Plan(NamedTuple):
     def judge(self, variables, hidden, labels, context):
         return discriminate(self.players, self.projected, variables, hidden, labels, context)
 
-    def wanted(self, n: int, context: Context) -> Array | None:
-        """The classes that the generator is asked for, drawn uniformly; None if unconditional."""
-        if not self.num_classes:
-            return None
-        return draws.integers(n, self.num_classes, context.fold("labels"))
-
 
 def _init(plan: _Plan, key, batch):
     names = [penalty.name for penalty in plan.penalties]
@@ -193,7 +176,7 @@ def _init(plan: _Plan, key, batch):
 
 def _disc_losses(plan: _Plan, variables, batch, context) -> Outcome:
     images = batch["images"]
-    wanted: Any = plan.wanted(images.shape[0], context)
+    wanted: Any = ask(plan.num_classes, images.shape[0], context)
     fakes, variables = plan.make(variables, images.shape[0], wanted, context.fold("generate"))
     fakes = jax.lax.stop_gradient(fakes)
     real, variables = plan.see(variables, images, context.fold("real"))
@@ -226,7 +209,7 @@ def _disc_losses(plan: _Plan, variables, batch, context) -> Outcome:
 
 def _gen_losses(plan: _Plan, variables, batch, context) -> Outcome:
     images = batch["images"]
-    wanted = plan.wanted(images.shape[0], context)
+    wanted = ask(plan.num_classes, images.shape[0], context)
     fakes, variables = plan.make(variables, images.shape[0], wanted, context.fold("generate"))
     fake, variables = plan.see(variables, fakes, context.fold("fake"))
     fake_logits, variables = plan.judge(variables, fake, wanted, context.fold("f"))

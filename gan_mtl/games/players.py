@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import jax
@@ -11,7 +12,19 @@ from jaxtyping import Array, Float, Int
 from gan_mtl import draws
 from gan_mtl.games import tasks as tasks_lib
 from gan_mtl.games.tasks import Task
-from gan_mtl.types import Batch, Context, Network, Optimizer, Variables, starting
+from gan_mtl.types import (
+    Aggregator,
+    Batch,
+    Context,
+    Losses,
+    Network,
+    Objective,
+    Optimizer,
+    Turn,
+    Variables,
+    Weighting,
+    starting,
+)
 
 Owner = Literal["disc", "gen", "both"]
 
@@ -68,6 +81,11 @@ def check_players(players: Players, num_classes: int | None) -> None:
         raise ValueError("`middle` and `gen_out` go together: the block ends inside the generator.")
     if players.embed is not None and not num_classes:
         raise ValueError("`embed` shares class embeddings: give num_classes.")
+
+
+def ask(num_classes: int | None, n: int, context: Context) -> Int[Array, " n"] | None:
+    """The classes that the generator is asked for, drawn uniformly; None if unconditional."""
+    return draws.integers(n, num_classes, context.fold("labels")) if num_classes else None
 
 
 def generate(
@@ -195,3 +213,15 @@ def shared_entries(players: Players, role: str, owner: Owner) -> dict[str, float
     """The entry of the shared group in a turn's rows: there if the turn's player owns it."""
     shares = players.embed is not None or players.middle is not None
     return {f"shared@{role}": 1.0} if shares and owner in (role, "both") else {}
+
+
+def turns(
+    losses: tuple[Losses, Losses],
+    rows: tuple[Mapping[str, Objective], Mapping[str, Objective]],
+    optimizers: Optimizers,
+    weightings: tuple[Weighting | Aggregator | None, Weighting | Aggregator | None],
+    disc_repeats: int = 1,
+) -> tuple[Turn, Turn]:
+    """The discriminator's turn, then the generator's; pairs are in this order."""
+    disc = Turn("disc", losses[0], rows[0], optimizers.disc, weightings[0], disc_repeats)
+    return disc, Turn("gen", losses[1], rows[1], optimizers.gen, weightings[1])

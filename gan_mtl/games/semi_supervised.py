@@ -18,17 +18,18 @@ from typing import NamedTuple
 
 import jax
 
-from gan_mtl import draws
 from gan_mtl.games import tasks as tasks_lib
 from gan_mtl.games.players import (
     Latents,
     Optimizers,
     Players,
+    ask,
     check_players,
     features,
     generate,
     init_players,
     sampler,
+    turns,
 )
 from gan_mtl.games.tasks import Task, class_task
 from gan_mtl.losses import semi_supervised as losses_lib
@@ -43,7 +44,6 @@ from gan_mtl.types import (
     Network,
     Objective,
     Outcome,
-    Turn,
     Weighting,
 )
 
@@ -115,21 +115,11 @@ def semi_supervised(
     everything = (head, *tasks)
     return Game(
         functools.partial(_init, plan),
-        (
-            Turn(
-                "disc",
-                functools.partial(_disc_losses, plan),
-                disc_rows,
-                optimizers.disc,
-                weightings[0],
-            ),
-            Turn(
-                "gen",
-                functools.partial(_gen_losses, plan),
-                gen_rows,
-                optimizers.gen,
-                weightings[1],
-            ),
+        turns(
+            (functools.partial(_disc_losses, plan), functools.partial(_gen_losses, plan)),
+            (disc_rows, gen_rows),
+            optimizers,
+            weightings,
         ),
         ema=ema or {},
         sample=sampler(players, latents, plan.num_classes),
@@ -150,9 +140,7 @@ class _Plan(NamedTuple):
 
     def make(self, variables, n, context):
         """Images and the classes that they were asked for (None if unconditional)."""
-        wanted = None
-        if self.num_classes:
-            wanted = draws.integers(n, self.num_classes, context.fold("labels"))
+        wanted = ask(self.num_classes, n, context)
         images, variables = generate(
             self.players, self.latents, self.num_classes, variables, n, wanted, context
         )

@@ -98,6 +98,8 @@ class Config:
     """Steps compiled into one call; chosen by backend by default."""
     vmap_seeds: bool | None = None
     """Whether seeds share one program; chosen by backend and networks by default."""
+    resident: bool | None = None
+    """Whether data stays on the devices; where it fits by default, except on a CPU."""
 
     log_every: int = 100
     """Steps between lines of metrics.jsonl (means over the steps between)."""
@@ -212,7 +214,7 @@ def module_name(name: str) -> str:
 # What may differ between two starts in one workdir: it changes no cell's mathematics.
 FREE = (
     *("about", "only", "labels", "seed", "seeds", "data_dir"),
-    *("parallel", "devices", "model_axis", "steps_per_call", "vmap_seeds"),
+    *("parallel", "devices", "model_axis", "steps_per_call", "vmap_seeds", "resident"),
     *("keep", "tensorboard", "wandb", "check", "tabulate"),
 )
 

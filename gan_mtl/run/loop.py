@@ -18,8 +18,9 @@ import jax
 import numpy as np
 
 from gan_mtl import parallel
-from gan_mtl.data import Dataset, Stream, stream
+from gan_mtl.data import Dataset, stream
 from gan_mtl.run import checkpoints as checkpoints_lib
+from gan_mtl.run import feed as feed_lib
 from gan_mtl.run import images as images_lib
 from gan_mtl.run import writers as writers_lib
 from gan_mtl.run.config import Arm, Config, Spec, config_hash
@@ -117,7 +118,8 @@ def train(
 class _Run(NamedTuple):
     game: Game
     compiled: parallel.Compiled
-    streams: list[Stream]
+    feed: feed_lib.Feed
+    kept: dict[str, Any]  # {"data": ...} where the data stays on the devices
     datasets: Sequence[Dataset]
     roots: jax.Array  # one key per cell
     stores: list[checkpoints_lib.Checkpoints]
@@ -146,6 +148,7 @@ def _prepare(config, game, spec, cells, datasets, progress) -> _Run:
     first = streams[0].batch(0)
     if config.check:
         parallel.dead_term_check(game, first, roots[0])
+    resident = feed_lib.choose_resident(streams[0], config.resident, jax.default_backend())
     compiled = parallel.compile_update(
         updater,
         mode=config.parallel,
@@ -154,6 +157,7 @@ def _prepare(config, game, spec, cells, datasets, progress) -> _Run:
         seeds=count,
         vmap_seeds=config.vmap_seeds,
         steps_per_call=config.steps_per_call,
+        gather=streams[0].gather if resident else None,
         example=(roots[0], first),
     )
     for name, value in (("save_every", config.save_every), ("steps", config.steps)):
@@ -161,11 +165,14 @@ def _prepare(config, game, spec, cells, datasets, progress) -> _Run:
             raise ValueError(
                 f"{name}={value} must be a multiple of steps_per_call={compiled.steps_per_call}."
             )
-    progress.line(f"  {compiled.description}")
+    progress.line(f"  {compiled.description}{', data resident' if resident else ''}")
+    kept = {"data": compiled.keep([s.arrays or {} for s in streams])} if resident else {}
+    keys_of = parallel.compile_function(feed_lib.step_keys)
     return _Run(
         game,
         compiled,
-        streams,
+        feed_lib.feed(streams, roots, keys_of, compiled.steps_per_call, resident),
+        kept,
         datasets,
         roots,
         [
@@ -193,9 +200,8 @@ def _writer(config: Config, cell: Cell, start: int) -> writers_lib.Writer:
 
 def _begin(config, run: _Run, cells, restore_step, progress) -> tuple[int, Any]:
     """A fresh state, or that of the latest step that all cells have a checkpoint of."""
-    batch = _stack([s.batch(0) for s in run.streams], len(cells), seeds=len(cells) > 1)
     key = jax.vmap(lambda k: jax.random.fold_in(k, 1))(run.roots)
-    state = run.compiled.init(key if len(cells) > 1 else key[0], run.compiled.put(batch))
+    state = run.compiled.init(key if len(cells) > 1 else key[0], run.feed.example)
     common = set(run.stores[0].steps())
     for store in run.stores[1:]:
         common &= set(store.steps())
@@ -226,15 +232,12 @@ def _begin(config, run: _Run, cells, restore_step, progress) -> tuple[int, Any]:
 def _advance(config, run: _Run, cells, start, state, spec, bar, stop, features):
     """The steps from `start` to the end; the final scores of every cell."""
     compiled, count = run.compiled, len(cells)
-    keys_of = parallel.compile_function(_step_keys)
     waiting: list[tuple[int, dict[str, jax.Array]]] = []
     logged, clock = start, time.perf_counter()
     found: list[dict[str, Any]] = [{} for _ in cells]
     for step in range(start, config.steps, compiled.steps_per_call):
-        numbers = range(step, step + compiled.steps_per_call)
-        batch = _calls(run.streams, numbers, count, compiled.steps_per_call)
-        keys = _shaped(keys_of(run.roots, np.asarray(numbers, np.uint32)), count)
-        state, metrics = compiled.update(step, keys, state, compiled.put(batch))
+        batch = compiled.put(run.feed.batch(step))
+        state, metrics = compiled.update(step, run.feed.keys(step), state, batch, **run.kept)
         waiting.append((step, metrics))
         done = step + compiled.steps_per_call
         due = {name: _due(config, name, step, done) for name in ("log", "sample", "eval", "save")}
@@ -260,37 +263,11 @@ def _advance(config, run: _Run, cells, start, state, spec, bar, stop, features):
     return [{"step": config.steps, **scores} for scores in found]
 
 
-def _shaped(keys: jax.Array, count: int) -> jax.Array:
-    """Keys [steps, seeds] without the axes of size one, as `Compiled.update` takes them."""
-    keys = keys if count > 1 else keys[:, 0]
-    return keys if keys.shape[0] > 1 else keys[0]
-
-
 def _due(config: Config, what: str, before: int, done: int) -> bool:
     every = getattr(config, f"{what}_every")
     if every and done // every > before // every:
         return True
     return done == config.steps and (what != "sample" or every > 0)
-
-
-def _step_keys(roots: jax.Array, steps: jax.Array) -> jax.Array:
-    """Keys [steps, seeds]: a function of root and step alone, so that a resumed run goes on."""
-    trunk = jax.vmap(lambda root: jax.random.fold_in(root, 2))(roots)
-    return jax.vmap(lambda s: jax.vmap(lambda k: jax.random.fold_in(k, s))(trunk))(steps)
-
-
-def _calls(streams, numbers, count, steps_per_call) -> dict[str, np.ndarray]:
-    """The batches of one call: [steps, seeds, examples, ...] without the axes of size one."""
-    parts = [_stack([s.batch(n) for s in streams], count, seeds=count > 1) for n in numbers]
-    if steps_per_call == 1:
-        return parts[0]
-    return {k: np.stack([part[k] for part in parts]) for k in parts[0]}
-
-
-def _stack(batches: list[dict[str, Any]], count: int, seeds: bool) -> dict[str, np.ndarray]:
-    if not seeds:
-        return batches[0]
-    return {k: np.stack([b[k] for b in batches]) for k in batches[0]}
 
 
 def _log(run: _Run, cells, waiting, done, steps_per_call, logged, clock) -> dict[str, float]:

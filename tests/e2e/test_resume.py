@@ -30,7 +30,7 @@ def advance(compiled, state, steps):
 
 
 def start(compiled):
-    return compiled.init(jax.random.key(0), compiled.put(jax.device_get(zoo.batch())))
+    return compiled.init(jax.random.key(0), jax.device_get(zoo.batch()))
 
 
 def bits(state):

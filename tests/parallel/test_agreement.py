@@ -10,7 +10,7 @@ import pytest
 import toys
 import zoo
 
-from gan_mtl import parallel
+from gan_mtl import audit, parallel
 from gan_mtl.update import alternating
 
 STEPS = 20
@@ -97,7 +97,7 @@ def test_seeds_in_one_program_or_in_turn_equal_single_runs(together):
         compiled = parallel.compile_update(
             updater, num_devices=2, seeds=2, vmap_seeds=together, steps_per_call=1
         )
-        state = compiled.init(keys, compiled.put(both))
+        state = compiled.init(keys, both)
         for i in range(3):
             step_keys = jax.vmap(lambda k, i=i: jax.random.fold_in(k, i))(keys)
             state, metrics = compiled.update(i, step_keys, state, compiled.put(both))
@@ -143,7 +143,7 @@ def test_each_variant_is_compiled_once():
 
     compiled = parallel.compile_update(updater._replace(update=counted), num_devices=1)
     batch = toys.batch(8)
-    state = compiled.init(jax.random.key(0), compiled.put(batch))
+    state = compiled.init(jax.random.key(0), batch)
     for i in range(10):
         key = jax.random.fold_in(jax.random.key(1), i)
         state, _ = compiled.update(i, key, state, compiled.put(batch))
@@ -176,5 +176,5 @@ def test_the_choice_of_seeds_is_said():
         return jax.lax.conv(x, jnp.ones((1, 1, 3, 3)), (1, 1), "SAME")
 
     looped = jax.jit(lambda x: jax.lax.fori_loop(0, 2, lambda i, x: convolve(x), x))
-    assert parallel.largest_convolution(looped, jnp.ones((1, 1, 28, 20))) == 28
-    assert parallel.largest_convolution(jnp.sin, jnp.ones(3)) == 0
+    assert audit.largest_convolution(looped, jnp.ones((1, 1, 28, 20))) == 28
+    assert audit.largest_convolution(jnp.sin, jnp.ones(3)) == 0
