@@ -42,7 +42,7 @@ from gan_mtl.run import tables
 from gan_mtl.run.cli import main
 from gan_mtl.run.config import Arm, Config, Spec
 from gan_mtl.run.evaluate import Evaluation, class_scores, sample_scores
-from gan_mtl.types import Game, Network
+from gan_mtl.types import Game, Network, Schedule
 
 linen = nets.from_linen
 
@@ -91,12 +91,19 @@ class Settings:
     generator: float = 0.3
     """Weight of the generator's adversarial row beside feature matching."""
     conditional: float = 0.0
-    """Weight of the class that the generator was asked for; 0 leaves it unconditional."""
+    """Weight of the class that the generator was asked for, in the second half of the steps: a
+    classifier that is still wrong would teach it to be wrong. 0 leaves it unconditional."""
     gen_widths: tuple[int, ...] = (256, 256)
     gen_learning_rate: float = 1e-3
     latents: int = 50
     half_life: float = 50_000.0
     """Of the averaged copies, in examples."""
+
+
+OUTPUTS: dict[tuple[float, float], Literal["tanh", "sigmoid"]] = {
+    (-1.0, 1.0): "tanh",
+    (0.0, 1.0): "sigmoid",
+}
 
 
 def adam(learning_rate: float, steps: int) -> optax.GradientTransformation:
@@ -107,6 +114,12 @@ def adam(learning_rate: float, steps: int) -> optax.GradientTransformation:
         optax.linear_schedule(learning_rate, 0.0, max(steps - half, 1)),
     ]
     return optax.adam(optax.join_schedules(parts, [half]), b1=0.5)
+
+
+def asked(weight: float, steps: int) -> Schedule:
+    """0 for half of the steps, then linearly up to `weight` at three quarters."""
+    ramp = optax.linear_schedule(0.0, weight, max(steps // 4, 1), steps // 2)
+    return Schedule(ramp, f"0 to {weight:g}")
 
 
 def tasks(settings: Settings) -> tuple:
@@ -131,12 +144,14 @@ def supervised(settings: Settings, spec: Spec) -> Game:
 
 def gan(settings: Settings, spec: Spec) -> Game:
     """Arms (c) and (d): the class logits are also the discriminator of a GAN."""
+    if spec.value_range not in OUTPUTS:
+        raise ValueError(f"value_range={spec.value_range}: the generator knows {[*OUTPUTS]}.")
     moved = functools.partial(shift, fill=spec.value_range[0]) if settings.shift else None
     gen = nets.MLPGenerator(
         settings.gen_widths,
         spec.image_shape,
         activation=jax.nn.relu,
-        output="tanh",
+        output=OUTPUTS[spec.value_range],
         batch_norm=True,
     )
     return semi_supervised(
@@ -153,7 +168,7 @@ def gan(settings: Settings, spec: Spec) -> Game:
         weights=Weights(
             entropy=settings.entropy,
             generator=settings.generator,
-            conditional=settings.conditional,
+            conditional=asked(settings.conditional, spec.steps) if settings.conditional else 0.0,
         ),
         ema=dict.fromkeys(("trunk", "heads/class", "gen"), settings.half_life),
     )
@@ -213,7 +228,9 @@ def tabulate(config: Config, cells: tables.Cells) -> str:
 def block(config: Config, cells: tables.Cells, labels: int) -> str:
     """Accuracy and sample quality by arm, under one label count."""
     name = "validation_accuracy" if config.validation else "test_accuracy"
-    scores = ("frechet", "precision", "recall", "density", "coverage")
+    scores = ["frechet", "precision", "recall", "density", "coverage"]
+    if any(cell["scores"] and "classified_as_asked" in cell["scores"] for cell in cells):
+        scores.append("classified_as_asked")
     rows = []
     for arm, row in config.arms.items():
         found = tables.values(cells, arm, name, labels)
@@ -222,7 +239,8 @@ def block(config: Config, cells: tables.Cells, labels: int) -> str:
             for i, s in enumerate(scores)
         ]
         rows.append([row.text, tables.mean_std(found, 100), *quality])
-    shown = tables.markdown(["arm", f"{name.replace('_', ' ')} %", *scores], rows)
+    heads = [score.replace("_", " ") for score in scores]
+    shown = tables.markdown(["arm", f"{name.replace('_', ' ')} %", *heads], rows)
     tuned = "settings tuned on 250 validation labels, label draws 100 to 109"
     if config.data != "digits":
         tuned = "settings tuned for digits"

@@ -43,7 +43,7 @@ import tyro
 
 from gan_mtl import alternating, draws, nets, parallel
 from gan_mtl.games import Latents, Optimizers, Players, gan
-from gan_mtl.run import study
+from gan_mtl.run import record
 from gan_mtl.run.memory import keep_memory
 from gan_mtl.types import Context, Network
 
@@ -325,7 +325,7 @@ def environment(config: Config) -> dict[str, Any]:
     torch = "torch" if importlib.util.find_spec("torch") else None
     return {
         "command": " ".join(["python -m experiments.speed", *sys.argv[1:]]),
-        "versions": {**study.environment(), "torch": torch and importlib.metadata.version(torch)},
+        "versions": {**record.environment(), "torch": torch and importlib.metadata.version(torch)},
         "hardware": {"cores": cores(), "processor": _processor(), "backend": "cpu"},
         "load_average": [round(x, 2) for x in os.getloadavg()],
         "protocol": {k: v for k, v in asdict(config).items() if k not in ("out", "smoke")},
