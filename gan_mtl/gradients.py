@@ -138,7 +138,7 @@ def turn_pass(
     moving = tuple(dict.fromkeys(e for row in rows.values() for e in row.entries))
     columns = {
         entry: {
-            name: table.coefficient(row.entries[entry], context.step, row.every)
+            name: table.coefficient(row.entries[entry], context.step, table.times(row, turn))
             for name, row in rows.items()
             if entry in row.entries
         }

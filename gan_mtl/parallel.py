@@ -39,7 +39,7 @@ class Compiled(NamedTuple):
         first step of the call, a Python integer. With `steps_per_call` K above 1, keys and batch
         have a further leading axis [K], and so have the metrics. The old state is donated under
         jit. Compiled with `gather`, the batch holds row numbers into `data`.
-    put: host batch to device batch.
+    put: the whole host batch, the same in every process, to a device batch.
     keep: the arrays of every seed to `data` on the devices; what seeds have in common (one object)
         is placed once.
     split, join: the state to one `TrainState` per seed, and back.
@@ -103,6 +103,14 @@ def check_divides(batch_size: int, num_devices: int, name: str = "batch_size") -
             f"{name}={batch_size} does not divide over {num_devices} devices; use "
             f"{lower or num_devices} or {lower + num_devices}."
         )
+
+
+def steps_that_divide(*marks: int) -> int:
+    """Steps for one call that end at all of these step counts: 1 on CPU, up to 20 elsewhere."""
+    if jax.default_backend() == "cpu":
+        return 1
+    common = math.gcd(*marks)
+    return max(n for n in range(1, 21) if common % n == 0)
 
 
 def compile_update(
@@ -245,10 +253,12 @@ def _jit(updater: Updater, body, mesh: Mesh, lanes: int, steps: int):
         return jax.jit(pinned, donate_argnums=1)
 
     def put(batch):
-        return {
-            k: jax.make_array_from_process_local_data(by_examples, np.asarray(x))
-            for k, x in batch.items()
-        }
+        def place(name, x):
+            x = np.asarray(x)
+            check_divides(x.shape[axis], mesh.shape["data"], name)
+            return jax.make_array_from_callback(x.shape, by_examples, lambda part: x[part])
+
+        return {k: place(k, x) for k, x in batch.items()}
 
     update = _awaiting(_variants(compiled, choose), mesh)
     keep = functools.partial(_keep, mesh)
@@ -277,11 +287,12 @@ def _pmap(updater: Updater, body, mesh: Mesh, lanes: int, steps: int):
         )
 
     def put(batch):
-        def place(x):
+        def place(name, x):
             x = np.asarray(x)
+            check_divides(x.shape[axis], count, name)
             return x.reshape(*x.shape[:axis], count, x.shape[axis] // count, *x.shape[axis + 1 :])
 
-        return {k: place(x) for k, x in batch.items()}
+        return {k: place(k, x) for k, x in batch.items()}
 
     update = _awaiting(_variants(compiled, choose), mesh)
     keep = functools.partial(_keep, mesh)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from jax import numpy as jnp
 
 from gan_mtl.types import Array, Coefficient, Game, Objective, Schedule, Turn, Weighting, group_of
@@ -58,11 +60,16 @@ def periods(game: Game) -> tuple[int, ...]:
     return tuple(sorted(found - {1}))
 
 
-def coefficient(value: Coefficient, step: Array, every: int = 1) -> Array:
-    """The coefficient at a step, a float scalar; of a lazy row, times its period."""
+def coefficient(value: Coefficient, step: Array, times: int = 1) -> Array:
+    """The coefficient at a step, a float scalar, times the factor of a lazy row."""
     if isinstance(value, Schedule):
-        return jnp.asarray(value.sign * every * value.value(step))
-    return jnp.asarray(value * every, dtype=float)
+        return jnp.asarray(value.sign * times * value.value(step))
+    return jnp.asarray(value * times, dtype=float)
+
+
+def times(row: Objective, turn: Turn) -> int:
+    """The factor of a lazy row: its turn is played so often between two plays of the row."""
+    return math.lcm(row.every, turn.every) // turn.every
 
 
 def render(game: Game) -> str:
@@ -72,7 +79,7 @@ def render(game: Game) -> str:
     for turn in game.turns:
         for name, row in turn.objectives.items():
             cells = [_cell(row.entries[c]) if c in row.entries else "." for c in columns]
-            lazy = f" (every {row.every}, times {row.every})" if row.every > 1 else ""
+            lazy = f" (every {row.every}, times {times(row, turn)})" if row.every > 1 else ""
             lines.append([_label(turn), name + lazy, *cells])
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join(

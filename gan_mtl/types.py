@@ -136,7 +136,8 @@ class Objective(NamedTuple):
     """One row of the table: what an objective does to which groups.
 
     entries: coefficient by group (or `group@role`): positive descends, negative ascends.
-    every: the row is played at every k-th step only, its coefficients times k (a lazy penalty).
+    every: the row is played at every k-th step only, its coefficients times k (a lazy penalty);
+        in a turn that is lazy itself times the number of its plays between two of the row.
     """
 
     entries: Mapping[str, Coefficient]

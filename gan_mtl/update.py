@@ -148,11 +148,11 @@ def _play(
     for number, turn in enumerate(game.turns):
         turn_key = jax.random.fold_in(key, number)
         for repeat in range(turn.repeats):
-            if turn.every > 1 and turn.every not in played:
-                metrics.update(_absent(turn))
-                continue
             context = Context(jax.random.fold_in(turn_key, repeat), state.step, axis_name=axis_name)
             part = take_slice(batch, repeat, audit.slices(game))
+            if not _due_rows(turn, played):
+                metrics.update(_absent(turn, state, part, context, accumulate, norms))
+                continue
             state, found = _play_turn(turn, state, part, context, played, accumulate, norms)
             metrics.update(found)
     seen = audit.examples(batch) * devices(axis_name)
@@ -173,9 +173,7 @@ def _play_turn(
     accumulate: int,
     norms: bool,
 ) -> tuple[TrainState, dict[str, Array]]:
-    names = tuple(n for n, row in turn.objectives.items() if row.every == 1 or row.every in played)
-    if not names:
-        return state, _absent(turn)
+    names = _due_rows(turn, played)
     weighting_state = state.weighting.get(turn.name)
     result = turn_pass(
         turn, names, state.params, state.state, weighting_state, batch, context, accumulate
@@ -187,7 +185,7 @@ def _play_turn(
         after = evaluate(turn, {**state.params, **params}, state.state, batch, context)
         vector = jnp.stack([after[name] for name in table.weighted(turn)])
         weighting_state = turn.weighting.observe(vector, weighting_state)
-    metrics = _absent(turn)
+    metrics = {f"{turn.name}/{name}": jnp.full((), jnp.nan) for name in turn.objectives}
     metrics.update({f"{turn.name}/{name}": value for name, value in result.losses.items()})
     metrics.update({f"{turn.name}/{name}": value for name, value in result.metrics.items()})
     metrics.update({f"{turn.name}/weight/{name}": w for name, w in result.weights.items()})
@@ -210,10 +208,21 @@ def _play_turn(
     )
 
 
-def _absent(turn: Turn) -> dict[str, Array]:
-    """NaN for what only some steps have, so that every step reports the same names."""
-    lazy = [n for n, row in turn.objectives.items() if row.every > 1 or turn.every > 1]
-    return {f"{turn.name}/{name}": jnp.full((), jnp.nan) for name in lazy}
+def _due_rows(turn: Turn, played: frozenset[int]) -> tuple[str, ...]:
+    """The rows of the turn that are played; none where the turn itself is not due."""
+    if turn.every > 1 and turn.every not in played:
+        return ()
+    return tuple(n for n, row in turn.objectives.items() if row.every == 1 or row.every in played)
+
+
+def _absent(turn: Turn, state, batch, context, accumulate, norms) -> dict[str, Array]:
+    """NaN under every name that the turn reports when it is played, so that steps are alike."""
+    every = frozenset({turn.every, *(row.every for row in turn.objectives.values())})
+
+    def play():
+        return _play_turn(turn, state, batch, context, every, accumulate, norms)[1]
+
+    return {name: jnp.full(x.shape, jnp.nan, x.dtype) for name, x in jax.eval_shape(play).items()}
 
 
 def _init_optimizer(turn: Turn, params: dict[str, PyTree]) -> PyTree:

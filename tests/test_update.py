@@ -394,3 +394,34 @@ def test_the_two_players_draw_different_latents():
     seen.clear()
     updater.update(KEY, state, batch, due=(False,))
     assert not np.allclose(seen[0], seen[-1])
+
+
+def test_a_turn_that_is_not_due_reports_the_same_names():
+    """With the host's choice of variant, and with the program's own."""
+    game = toys.game()
+    lazy = game.turns[0]._replace(every=3)
+    assert any(row.every == 2 for row in lazy.objectives.values())
+    updater = alternating(game._replace(turns=(lazy, game.turns[1])), norms=True)
+    batch = toys.batch(16)
+    state = jax.jit(updater.init)(KEY, batch)
+    played, own = state, state
+    assert updater.periods == (2, 3)
+    for step in range(4):
+        due = tuple(step % period == 0 for period in updater.periods)
+        played, by_host = jax.jit(updater.update, static_argnames="due")(KEY, played, batch, due=due)
+        own, by_program = jax.jit(updater.update)(KEY, own, batch)
+        assert by_host.keys() == by_program.keys()
+        reported = [name for name in by_host if name.startswith(("disc/", "grad_norm/disc/"))]
+        absent = [name for name in reported if bool(jnp.isnan(by_host[name]))]
+        assert absent == ([] if step in (0,) else reported if step % 3 else ["disc/penalty"])
+        close(played, own)
+
+
+def test_a_lazy_row_of_a_lazy_turn_is_scaled_by_its_own_plays():
+    row = Objective({"disc": 1.0}, every=4)
+    turn = toys.game().turns[0]
+    assert table.times(row, turn) == 4
+    assert table.times(row, turn._replace(every=2)) == 2
+    assert table.times(row._replace(every=2), turn._replace(every=2)) == 1
+    assert table.times(row._replace(every=2), turn._replace(every=4)) == 1
+    assert table.times(row._replace(every=2), turn._replace(every=3)) == 2

@@ -60,6 +60,14 @@ class Checkpoints(NamedTuple):
     close: Callable[[], None]
 
 
+def saved_steps(folder: str | os.PathLike) -> tuple[int, ...]:
+    """The steps of the complete checkpoints of a folder, rising; none where it does not exist."""
+    path = pathlib.Path(folder)
+    if not path.is_dir():
+        return ()
+    return tuple(sorted(int(p.name) for p in path.iterdir() if p.is_dir() and p.name.isdigit()))
+
+
 def open_checkpoints(
     folder: str | os.PathLike,
     *,

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shlex
 import signal
 import sys
 import time
@@ -18,7 +19,7 @@ import numpy as np
 import tyro
 
 from gan_mtl import parallel
-from gan_mtl.run import checkpoints, study, writers
+from gan_mtl.run import checkpoints, record, study, writers
 from gan_mtl.run import config as config_lib
 from gan_mtl.run.config import Config
 from gan_mtl.run.loop import Interrupted, NonFiniteLossError, Progress
@@ -96,7 +97,7 @@ def _main(config: Config, argv: tuple[str, ...]) -> int:
     config = asked.config
     _set_up(config, asked)
     module = _module_of(given)
-    origin = study.Origin(module, argv, _preset_of(argv))
+    origin = record.Origin(module, argv, _preset_of(argv))
     count = len(study.cells_of(config, pathlib.Path()))
     arms = list(config_lib.chosen_arms(config))
     print(
@@ -122,8 +123,8 @@ def _main(config: Config, argv: tuple[str, ...]) -> int:
             restore_step=asked.restore_step,
         )
     except Interrupted as stopped:
-        again = [a for a in argv if a != "--workdir" and a != str(asked.workdir)]
-        line = " ".join(["python -m", module, *again, "--workdir", str(workdir)])
+        line = record.command(origin, ("--workdir", "--restore-step"))
+        line = f"{line} {shlex.join(['--workdir', str(workdir)])}"
         print(f"\n{stopped}\nGo on with: {line}")
         return 130
     print(f"\n{results['table']}\n")
@@ -161,7 +162,7 @@ def _set_up(config: Config, asked: Invocation) -> None:
     parallel.enable_compilation_cache()
     if jax.default_backend() == "cpu":
         keep_memory()
-    devices = config.devices or len(jax.devices())
+    devices = max((config.devices or len(jax.devices())) // config.model_axis, 1)
     for name in ("batch_size", "labelled_batch_size"):
         parallel.check_divides(getattr(config, name), devices, name)
 

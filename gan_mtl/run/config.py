@@ -113,6 +113,8 @@ class Config:
     """Latest checkpoints to keep."""
     best: str | None = None
     """The score by which the best checkpoint is kept too, such as "test_accuracy"."""
+    best_mode: Literal["max", "min"] = "max"
+    """Whether a higher or a lower score is better."""
     tensorboard: bool = False
     """Also write TensorBoard events (extra `tensorboard`)."""
     wandb: str | None = None
@@ -163,11 +165,19 @@ def check(config: Config) -> None:
         value = getattr(config, name)
         if value < 0:
             raise ValueError(f"{name}={value}: it must not be negative.")
+    if config.seed + config.seeds > 1 << 32:
+        raise ValueError(f"seed={config.seed}: seeds are below 2**32.")
     if config.save_every % config.log_every:
         raise ValueError(
             f"save_every={config.save_every} must be a multiple of log_every={config.log_every}, "
             "so that a resumed run logs the same lines."
         )
+    for name in ("batch_size", "labelled_batch_size"):
+        if getattr(config, name) % config.accumulate:
+            raise ValueError(
+                f"accumulate={config.accumulate} does not divide {name}={getattr(config, name)}: "
+                "every slice has as many examples."
+            )
     if any(n < 1 for n in config.labels):
         raise ValueError(f"labels={config.labels}: give positive numbers, or none for all labels.")
     chosen_arms(config)
@@ -195,10 +205,11 @@ def to_json(value: Any) -> Any:
         items = [to_json(v) for v in value]
         return dict(zip(names, items, strict=True)) if names else items
     if callable(value):
-        name = f"{module_name(value.__module__)}:{value.__qualname__}"
+        qualified = getattr(value, "__qualname__", f"<{value!r}>")
+        name = f"{module_name(getattr(value, '__module__', ''))}:{qualified}"
         if "<" in name:
             raise TypeError(
-                f"{name} is a lambda or a closure; a config holds top-level functions or partials "
+                f"{name} cannot be found again by its name; a config holds top-level functions or partials "
                 "of them, so that a run can be rebuilt."
             )
         return name
@@ -215,7 +226,7 @@ def module_name(name: str) -> str:
 FREE = (
     *("about", "only", "labels", "seed", "seeds", "data_dir"),
     *("parallel", "devices", "model_axis", "steps_per_call", "vmap_seeds", "resident"),
-    *("keep", "tensorboard", "wandb", "check", "tabulate"),
+    *("keep", "best", "best_mode", "tensorboard", "wandb", "check", "tabulate"),
 )
 
 

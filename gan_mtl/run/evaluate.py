@@ -13,7 +13,7 @@ import numpy as np
 import optax
 
 from gan_mtl import games, metrics, nets, parallel
-from gan_mtl.data import Dataset, Split, stream, to_float
+from gan_mtl.data import Dataset, Split, stream, take, to_float
 from gan_mtl.metrics.kernel import polynomial_mmd2
 from gan_mtl.run.config import Spec
 from gan_mtl.types import Context, Game, Variables
@@ -93,6 +93,8 @@ def evaluator(game: Game, spec: Spec) -> Callable[[Variables, int], tuple[Callab
 
 def in_batches(function: Callable[[np.ndarray], Any], images: np.ndarray) -> np.ndarray:
     """`function` over batches of one size (the last one padded), results joined."""
+    if not len(images):
+        raise ValueError("images: there are none; give at least one.")
     size = min(len(images), BATCH)
     parts = [
         np.asarray(function(_padded(images[i : i + size], size)))
@@ -116,7 +118,7 @@ def train_features(
     hash of what it was trained on.
 
     Args:
-        dataset: with every training label visible.
+        dataset: of its training split the examples that have a label are used.
         steps: of training; on small sets 600 are some 50 epochs.
     """
     name = f"cnn 32-64-64, {steps} steps, {dataset.name} train ({dataset.train.num_examples})"
@@ -124,11 +126,12 @@ def train_features(
     head = games.class_task(nets.from_linen(nets.Head(dataset.num_classes)), labelled=False)
     game = games.multitask(trunk, (head,), optax.adam(1e-3))
     updater = alternating(game)
-    size = min(128, dataset.train.num_examples)
-    batches = stream(dataset.train, size, seed)
+    train = take(dataset.train, dataset.train.visible)
+    size = min(128, train.num_examples)
+    batches = stream(train, size, seed)
     key = jax.random.key(seed)
     state = parallel.compile_function(updater.init)(key, batches.batch(0))
-    path = folder / f"features-{_digest(dataset.train, name)}.npz"
+    path = folder / f"features-{_digest(train, f'{name}, seed {seed}')}.npz"
     leaves, tree = jax.tree.flatten(state.params)
     if path.exists():
         with np.load(path) as saved:

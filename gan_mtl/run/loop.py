@@ -15,9 +15,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from gan_mtl import parallel
+from gan_mtl import parallel, table
 from gan_mtl.data import Dataset, stream
 from gan_mtl.run import checkpoints as checkpoints_lib
 from gan_mtl.run import feed as feed_lib
@@ -52,7 +53,7 @@ class Interrupted(Exception):
 
 
 class NonFiniteLossError(FloatingPointError):
-    """A loss is NaN or infinite; the message names step, turn, objective and the way back."""
+    """A loss or a parameter is NaN or infinite; the message says where, and the way back."""
 
 
 class Progress(NamedTuple):
@@ -119,6 +120,7 @@ class _Run(NamedTuple):
     game: Game
     compiled: parallel.Compiled
     feed: feed_lib.Feed
+    finite: Callable  # params to a truth value by group
     kept: dict[str, Any]  # {"data": ...} where the data stays on the devices
     datasets: Sequence[Dataset]
     roots: jax.Array  # one key per cell
@@ -156,7 +158,7 @@ def _prepare(config, game, spec, cells, datasets, progress) -> _Run:
         model=config.model_axis,
         seeds=count,
         vmap_seeds=config.vmap_seeds,
-        steps_per_call=config.steps_per_call,
+        steps_per_call=config.steps_per_call or parallel.steps_that_divide(*_marks(config)),
         gather=streams[0].gather if resident else None,
         example=(roots[0], first),
     )
@@ -172,12 +174,16 @@ def _prepare(config, game, spec, cells, datasets, progress) -> _Run:
         game,
         compiled,
         feed_lib.feed(streams, roots, keys_of, compiled.steps_per_call, resident),
+        parallel.compile_function(_all_finite),
         kept,
         datasets,
         roots,
         [
             checkpoints_lib.open_checkpoints(
-                cell.folder / "checkpoints", keep=config.keep, best=config.best
+                cell.folder / "checkpoints",
+                keep=config.keep,
+                best=config.best,
+                best_mode=config.best_mode,
             )
             for cell in cells
         ],
@@ -185,6 +191,12 @@ def _prepare(config, game, spec, cells, datasets, progress) -> _Run:
         evaluator(game, spec),
         cells,
     )
+
+
+def _marks(config: Config) -> list[int]:
+    """The step counts at which a call has to end."""
+    every = (config.log_every, config.save_every, config.eval_every, config.sample_every)
+    return [config.steps, *filter(None, every)]
 
 
 def _writer(config: Config, cell: Cell, start: int) -> writers_lib.Writer:
@@ -210,6 +222,7 @@ def _begin(config, run: _Run, cells, restore_step, progress) -> tuple[int, Any]:
     if not common:
         for cell in cells:
             _write_reals(run, cell)
+            _truncate(cell, 0)
         return 0, state
     step = max(common) if restore_step is None else restore_step
     restored = [
@@ -223,10 +236,15 @@ def _begin(config, run: _Run, cells, restore_step, progress) -> tuple[int, Any]:
                 f"({found.meta.get('config')}, not {config_hash(config)}); use another --workdir."
             )
         store.discard_after(step)
-        for name in ("metrics.jsonl", "eval.jsonl"):
-            writers_lib.truncate_after(cell.folder / name, step)
+        _truncate(cell, step)
     progress.line(f"  resumed from step {step}")
     return step, run.compiled.join([found.state for found in restored])
+
+
+def _truncate(cell: Cell, step: int) -> None:
+    """Drops the lines of steps that are played again."""
+    for name in ("metrics.jsonl", "eval.jsonl"):
+        writers_lib.truncate_after(cell.folder / name, step)
 
 
 def _advance(config, run: _Run, cells, start, state, spec, bar, stop, features):
@@ -257,8 +275,10 @@ def _advance(config, run: _Run, cells, start, state, spec, bar, stop, features):
             for store in run.stores:
                 store.wait()
             raise Interrupted(f"stopped at step {done} of {config.steps}; saved.")
-    if start == config.steps:  # saved, but not yet evaluated when it was stopped
+    if start == config.steps:  # saved, but DONE was not written when it was stopped
         steps = config.steps
+        for cell in cells:
+            writers_lib.truncate_after(cell.folder / "eval.jsonl", steps - 1)
         found = [_evaluate(config, run, i, state, spec, features, steps) for i in range(count)]
     return [{"step": config.steps, **scores} for scores in found]
 
@@ -306,10 +326,12 @@ def _check_finite(run: _Run, cells, first: int, steps_per_call: int, values) -> 
             for offset, seed in np.argwhere(~np.isfinite(found)):
                 step = first + int(offset)
                 if period == 1 or step % period == 0:
-                    raise NonFiniteLossError(_non_finite(run, cells[seed], step, turn.name, name))
+                    where = f"turn {turn.name!r}, objective {name!r}"
+                    what = f"Non-finite loss at step {step}: {where}"
+                    raise NonFiniteLossError(_way_back(run, cells[seed], what))
 
 
-def _non_finite(run: _Run, cell: Cell, step: int, turn: str, objective: str) -> str:
+def _way_back(run: _Run, cell: Cell, what: str) -> str:
     latest = run.stores[run.cells.index(cell)].latest()
     back = (
         "there is no checkpoint yet"
@@ -317,10 +339,18 @@ def _non_finite(run: _Run, cell: Cell, step: int, turn: str, objective: str) -> 
         else f"the checkpoint of step {latest} is good"
     )
     return (
-        f"Non-finite loss at step {step}: turn {turn!r}, objective {objective!r} ({cell.name}). "
-        f"Nothing after it was saved; {back}. Lower the learning rate, bound the loss, or look at "
-        "the data."
+        f"{what} ({cell.name}). Nothing after it was saved; {back}. Lower the learning rate, bound "
+        "the loss, or look at the data."
     )
+
+
+def _all_finite(params) -> dict[str, jax.Array]:
+    """By group, whether every parameter is finite."""
+    return {
+        group: jnp.all(jnp.stack([jnp.isfinite(x).all() for x in jax.tree.leaves(tree)]))
+        for group, tree in params.items()
+        if jax.tree.leaves(tree)
+    }
 
 
 def _evaluate(config, run: _Run, i, state, spec, features, step) -> dict[str, Any]:
@@ -331,6 +361,8 @@ def _evaluate(config, run: _Run, i, state, spec, features, step) -> dict[str, An
         run.game, predict, sample, run.datasets[i], spec, features, run.cells[i].seed
     )
     scores = config.evaluate(asked)
+    if config.best is not None and config.best not in scores:
+        raise ValueError(f"best={config.best!r} is no score of this experiment: {sorted(scores)}.")
     log = writers_lib.jsonl(run.cells[i].folder / "eval.jsonl")
     log.scalars(step, scores)
     log.close()
@@ -338,9 +370,19 @@ def _evaluate(config, run: _Run, i, state, spec, features, step) -> dict[str, An
 
 
 def _save(config, run: _Run, state, step, scores) -> None:
-    for cell, store, one, found in zip(
-        run.cells, run.stores, run.compiled.split(state), scores, strict=True
-    ):
+    """Saves every cell's state, after a look at all of them.
+
+    Losses are of before their update: a step may break the parameters with losses still finite.
+    """
+    states = run.compiled.split(state)
+    for cell, one in zip(run.cells, states, strict=True):
+        finite = jax.device_get(run.finite(one.params))
+        broken = [group for group, good in finite.items() if not good]
+        if broken:
+            turns = [t.name for t in run.game.turns if set(broken) & set(table.moved_groups(t))]
+            what = f"Non-finite parameters at step {step}: groups {broken}, moved in turns {turns}"
+            raise NonFiniteLossError(_way_back(run, cell, what))
+    for cell, store, one, found in zip(run.cells, run.stores, states, scores, strict=True):
         numbers = {k: float(v) for k, v in found.items() if isinstance(v, int | float)}
         meta = {"config": config_hash(config), "seed": cell.seed, "data_step": step}
         store.save(step, one, meta, numbers or None)

@@ -5,46 +5,19 @@ Finished cells are skipped, a broken one is resumed, and the table is written fr
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import os
 import pathlib
-import platform
-import shlex
-import subprocess
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
-
-import jax
+from typing import Any
 
 from gan_mtl import data as data_lib
 from gan_mtl import table
 from gan_mtl.data import Dataset
-from gan_mtl.run import report
-from gan_mtl.run.config import (
-    Arm,
-    Config,
-    Spec,
-    binding,
-    chosen_arms,
-    differences,
-    to_json,
-)
+from gan_mtl.run import record, report
+from gan_mtl.run.checkpoints import saved_steps
+from gan_mtl.run.config import Arm, Config, Spec, chosen_arms, to_json
 from gan_mtl.run.evaluate import FeatureNetwork, train_features
 from gan_mtl.run.loop import SILENT, Cell, Progress, train
-
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn")
-
-
-class Origin(NamedTuple):
-    """Where a config comes from: enough to build it again.
-
-    module: importable name; argv: what was given on the command line; preset: its name or None.
-    """
-
-    module: str
-    argv: tuple[str, ...]
-    preset: str | None = None
 
 
 def new_workdir(config: Config, root: str = "runs") -> pathlib.Path:
@@ -112,7 +85,7 @@ def spec_of(config: Config, dataset: Dataset) -> Spec:
 
 def run_study(
     config: Config,
-    origin: Origin,
+    origin: record.Origin,
     workdir: pathlib.Path,
     *,
     progress: Progress = SILENT,
@@ -127,10 +100,11 @@ def run_study(
     Raises:
         ValueError: for a workdir of another config, with the fields that differ.
     """
-    claim(config, origin, workdir)
+    record.claim(config, origin, workdir)
+    _check_restore_step(cells_of(config, workdir), restore_step)
     dataset = load_data(config)
     spec = spec_of(config, dataset)
-    (workdir / "manifest.json").write_text(json.dumps(dataset.manifest, indent=1) + "\n")
+    record.claim_data(dataset, workdir)
     arms = chosen_arms(config)
     games = {n: arm.build(arm.settings, spec) for n, arm in arms.items() if arm.build is not None}
     features = None
@@ -148,9 +122,10 @@ def run_study(
             if not missing:
                 continue
             progress.line(f"{name}: {arm.text or 'no description'}")
-            for cell in missing:
-                _open_cell(config, origin, cell, spec, games.get(name))
             visible = [visible_data(dataset, cell) for cell in missing]
+            for cell, data in zip(missing, visible, strict=True):
+                _open_cell(config, origin, cell, spec, games.get(name))
+                record.write(cell.folder / "manifest.json", json.dumps(data.manifest, indent=1))
             if arm.fit is not None:
                 _fit(arm, missing, visible, config)
             else:
@@ -166,12 +141,14 @@ def run_study(
 
 
 def _train(config, arm, spec, cells, datasets, features, progress, stop, restore_step) -> None:
-    """Cells that have come equally far run together; others one after another."""
-    by_step: dict[Any, list[int]] = {}
+    """Cells that have come equally far run together; others one after another.
+
+    `restore_step` is for the cells that have it; the others go on from their latest.
+    """
+    by_step: dict[int | None, list[int]] = {}
     for i, cell in enumerate(cells):
-        saved = (cell.folder / "checkpoints").exists()
-        by_step.setdefault(cell.seed if saved and len(cells) > 1 else None, []).append(i)
-    for members in by_step.values():
+        by_step.setdefault(_way(cell, restore_step), []).append(i)
+    for step, members in by_step.items():
         train(
             config,
             arm,
@@ -181,15 +158,34 @@ def _train(config, arm, spec, cells, datasets, features, progress, stop, restore
             features=features,
             progress=progress,
             stop=stop,
-            restore_step=restore_step,
+            restore_step=step if step == restore_step else None,
         )
+
+
+def _way(cell: Cell, restore_step: int | None) -> int | None:
+    """The step that a cell goes on from: the one asked for where it has it, else its latest."""
+    steps = saved_steps(cell.folder / "checkpoints")
+    return restore_step if restore_step in steps else max(steps, default=None)
+
+
+def _check_restore_step(cells: Sequence[Cell], restore_step: int | None) -> None:
+    """Raises ValueError unless an unfinished cell has that checkpoint."""
+    left = [cell for cell in cells if not (cell.folder / "DONE").exists()]
+    saved = {cell.name: saved_steps(cell.folder / "checkpoints") for cell in left}
+    if restore_step is None or any(restore_step in steps for steps in saved.values()):
+        return
+    there = "; ".join(f"{name}: {list(steps)}" for name, steps in saved.items() if steps)
+    raise ValueError(
+        f"restore_step={restore_step}: no unfinished run has this checkpoint. There are: "
+        f"{there or 'none'}."
+    )
 
 
 def _fit(arm: Arm, cells: Sequence[Cell], datasets: Sequence[Dataset], config: Config) -> None:
     assert arm.fit is not None
     for cell, dataset in zip(cells, datasets, strict=True):
         scores = arm.fit(arm.settings, dataset, cell.seed)
-        (cell.folder / "DONE").write_text(json.dumps({"step": config.steps, **scores}) + "\n")
+        record.write(cell.folder / "DONE", json.dumps({"step": config.steps, **scores}))
 
 
 def tables(config: Config, spec: Spec) -> str:
@@ -204,95 +200,16 @@ def tables(config: Config, spec: Spec) -> str:
     return "\n\n".join(blocks)
 
 
-def claim(config: Config, origin: Origin, workdir: pathlib.Path) -> None:
-    """Makes the workdir this study's, or checks that it is.
-
-    Raises:
-        ValueError: if it cannot be written, or holds a study of another config.
-    """
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        probe = workdir / ".writable"
-        probe.write_text("")
-        probe.unlink()
-    except OSError as error:
-        raise ValueError(
-            f"workdir={str(workdir)!r} cannot be written ({error.strerror}); "
-            "give another --workdir."
-        ) from error
-    path = workdir / "config.json"
-    record = to_json(config)
-    if path.exists():
-        old = json.loads(path.read_text())
-        differing = differences(binding(old["config"]), binding(json.loads(json.dumps(record))))
-        if differing:
-            raise ValueError(
-                f"workdir={str(workdir)!r} holds a study of another config; it differs in\n  "
-                + "\n  ".join(differing)
-                + "\nUse another --workdir, or the same options."
-            )
-    write_record(config, origin, workdir)
-
-
-def write_record(config: Config, origin: Origin, folder: pathlib.Path, **more: Any) -> None:
-    """config.json, command.txt and env.json."""
-    record = {**origin._asdict(), "config": to_json(config), **more}
-    (folder / "config.json").write_text(json.dumps(record, indent=1) + "\n")
-    (folder / "command.txt").write_text(command(origin) + "\n")
-    (folder / "env.json").write_text(json.dumps(environment(), indent=1) + "\n")
-
-
-def command(origin: Origin) -> str:
-    """The command that was given."""
-    return shlex.join(["python", "-m", origin.module, *origin.argv])
-
-
-def _without_places(origin: Origin) -> Origin:
-    """The origin without the options that say where things go on this machine."""
-    kept: list[str] = []
-    skip = False
-    for word in origin.argv:
-        if not skip and word.split("=")[0] not in ("--workdir", "--results", "--data-dir"):
-            kept.append(word)
-        skip = not skip and word in ("--workdir", "--results", "--data-dir")
-    return origin._replace(argv=tuple(kept))
-
-
-def environment() -> dict[str, Any]:
-    """Versions, devices and the state of the checkout; nothing that names the machine."""
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return {
-        "python": platform.python_version(),
-        **versions,
-        "platform": f"{platform.system()} {platform.machine()}",
-        "cpu_cores": os.cpu_count(),
-        "devices": [f"{d.platform} {d.device_kind}" for d in jax.devices()],
-        "commit": _git("rev-parse", "HEAD"),
-        "uncommitted": bool(_git("status", "--porcelain")),
-    }
-
-
-def _git(*args: str) -> str | None:
-    home = pathlib.Path(__file__).resolve().parents[2]
-    try:
-        found = subprocess.run(
-            ["git", *args], cwd=home, capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip()
-
-
-def _open_cell(config: Config, origin: Origin, cell: Cell, spec: Spec, game: Any) -> None:
+def _open_cell(config: Config, origin: record.Origin, cell: Cell, spec: Spec, game: Any) -> None:
     cell.folder.mkdir(parents=True, exist_ok=True)
     of = {"arm": cell.arm, "labels": cell.labels, "seed": cell.seed, "spec": to_json(spec)}
-    write_record(config, origin, cell.folder, cell=of)
+    record.write_record(config, origin, cell.folder, cell=of)
     if game is not None:
         (cell.folder / "game.txt").write_text(table.render(game) + "\n")
 
 
 def collect(
-    config: Config, origin: Origin, workdir: pathlib.Path, features: FeatureNetwork | None
+    config: Config, origin: record.Origin, workdir: pathlib.Path, features: FeatureNetwork | None
 ) -> dict[str, Any]:
     """The study's results from the cells that are done; the scores of others are None."""
     found = []
@@ -305,9 +222,9 @@ def collect(
         protocol = {"name": features.name, "hash": features.digest, "accuracy": features.accuracy}
     return {
         "experiment": origin.module,
-        "command": command(_without_places(origin)),
+        "command": record.command(origin, record.PLACES),
         "preset": origin.preset,
-        "environment": environment(),
+        "environment": record.environment(),
         "feature_network": protocol,
         "config": to_json(config),
         "cells": found,

@@ -1,0 +1,95 @@
+"""What gradient accumulation would change silently is refused by name; the rest is let through."""
+
+import jax
+import numpy as np
+import optax
+import pytest
+import zoo
+
+from gan_mtl import nets
+from gan_mtl.games import Optimizers, Penalty, Players, class_task, gan, semi_supervised
+from gan_mtl.losses import (
+    AdversarialLoss,
+    dragan,
+    gradient_penalty,
+    non_saturating,
+    r1,
+    relativistic_average,
+)
+from gan_mtl.update import alternating
+
+KEY = jax.random.key(0)
+SGD = Optimizers(optax.sgd(0.1), optax.sgd(0.1))
+LABELS = np.array([0, 1, -1, 2, -1, -1, 1, 0], np.int32)
+BATCH = {
+    "images": jax.random.normal(KEY, (8, 8, 8, 1)),
+    "labels": LABELS,
+    "labelled_images": jax.random.normal(jax.random.key(1), (4, 8, 8, 1)),
+    "labelled_labels": LABELS[:4],
+}
+
+
+def players(trunk=None, disc=True):
+    return Players(
+        gen=zoo.linen(nets.MLPGenerator((6,), (8, 8, 1))),
+        trunk=zoo.linen(trunk or nets.MLPTrunk((6,))),
+        disc=zoo.linen(nets.Head()) if disc else None,
+    )
+
+
+def game(trunk=None, **options):
+    return gan(players(trunk), zoo.LATENTS, SGD, **options)
+
+
+def averaged(real_logits, fake_logits, *, axis_name):
+    del axis_name
+    return non_saturating.disc(real_logits - fake_logits.mean(), fake_logits)
+
+
+STATISTICS = {  # what is refused: a game with it
+    "relativistic_average": lambda: game(adversarial=relativistic_average()),
+    "adversarial": lambda: game(adversarial=AdversarialLoss(averaged, averaged, True)),
+    "dragan": lambda: game(
+        penalties=(Penalty("around", lambda f, real, fake, c: dragan(f, real, c), 10.0),)
+    ),
+    "minibatch_stddev": lambda: game(nets.DCGANTrunk(8, 4, minibatch_std=True, group_size=2)),
+    "feature_matching": lambda: semi_supervised(
+        players(disc=False), zoo.linen(nets.Head(3)), zoo.LATENTS, SGD, num_classes=3
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STATISTICS)
+def test_batch_statistics_are_refused_by_name(name):
+    updater = alternating(STATISTICS[name](), accumulate=2)
+    state = jax.eval_shape(updater.init, KEY, BATCH)
+    with pytest.raises(ValueError, match=rf"'{name}'.*of turn '(disc|gen)'.*accumulate=1"):
+        jax.eval_shape(updater.update, KEY, state, BATCH)
+    whole = alternating(STATISTICS[name]())
+    jax.eval_shape(whole.update, KEY, state, BATCH)
+
+
+def test_a_lazy_statistic_is_refused_too():
+    penalty = Penalty("around", lambda f, real, fake, c: dragan(f, real, c), 10.0, every=4)
+    updater = alternating(game(penalties=(penalty,)), accumulate=2)
+    state = jax.eval_shape(updater.init, KEY, BATCH)
+    with pytest.raises(ValueError, match="'dragan'"):
+        jax.eval_shape(lambda *a: updater.update(*a, due=(False,)), KEY, state, BATCH)
+
+
+def test_what_looks_at_examples_one_by_one_gives_the_whole_batch_s_step():
+    """Penalties, masks, a minibatch layer that is switched off: refused by no mistake."""
+    trunk = nets.DCGANTrunk(8, 4, group_size=4, norm="spectral", kernel_init=nets.lecun)
+    penalties = (
+        Penalty("gp", gradient_penalty, 1.0),
+        Penalty("r1", lambda f, real, fake, c: r1(f, real), 0.1),
+    )
+    head = class_task(zoo.linen(nets.Head(3)), labelled=False)
+    played = game(trunk, penalties=penalties, tasks=(head,))
+    with jax.enable_x64(True):
+        batch = {k: np.asarray(v, np.float64) if v.ndim == 4 else v for k, v in BATCH.items()}
+        whole, parts = alternating(played), alternating(played, accumulate=4)
+        state = jax.jit(whole.init)(KEY, batch)
+        expected, found = (jax.jit(u.update)(KEY, state, batch) for u in (whole, parts))
+        for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)
