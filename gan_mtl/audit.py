@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -12,6 +12,7 @@ import optax
 from gan_mtl import table
 from gan_mtl.gradients import take_slice
 from gan_mtl.types import (
+    BATCH_STATISTIC,
     Aggregator,
     Array,
     Batch,
@@ -157,7 +158,12 @@ def check_batch(game: Game, batch: Batch, accumulate: int = 1) -> None:
 
 
 def check_accumulation(game: Game, state: TrainState, batch: Batch, accumulate: int) -> None:
-    """Raises ValueError if accumulation would change a batch statistic."""
+    """Raises ValueError if accumulation would change a batch statistic.
+
+    Seen are BatchNorm (by its collection), objectives that are scalars, and what is marked as a
+    batch statistic inside a value per example: `losses.relativistic_average` (and every
+    adversarial pair that says so), `losses.dragan`, `nets.minibatch_stddev`.
+    """
     if accumulate == 1:
         return
     normed = sorted(group for group, s in state.state.items() if "batch_stats" in s)
@@ -169,12 +175,23 @@ def check_accumulation(game: Game, state: TrainState, batch: Batch, accumulate: 
     variables = Variables(state.params, state.state)
     for turn in game.turns:
         context = Context(jax.random.key(0), state.step)
-        out = jax.eval_shape(lambda v, b, t=turn, c=context: t.losses(v, b, c), variables, batch)
-        bad = [name for name in turn.objectives if out.losses[name].values.ndim == 0]
+
+        def losses(variables, batch, turn=turn, context=context):
+            found = turn.losses(variables, batch, context).losses
+            return {name: loss.values for name, loss in found.items()}
+
+        jaxpr, shapes = jax.make_jaxpr(losses, return_shape=True)(variables, batch)
+        marked = {
+            eqn.params["name"].removeprefix(BATCH_STATISTIC)
+            for eqn in _equations(jaxpr.jaxpr)
+            if eqn.primitive.name == "name" and eqn.params["name"].startswith(BATCH_STATISTIC)
+        }
+        bad = sorted(marked | {name for name in turn.objectives if shapes[name].ndim == 0})
         if bad:
             raise ValueError(
                 f"Gradient accumulation would change the batch statistics {bad} of turn "
-                f"{turn.name!r}: use accumulate=1."
+                f"{turn.name!r}, taken over a slice instead of the batch: use accumulate=1, or "
+                "leave them out."
             )
 
 
@@ -235,19 +252,23 @@ def check_alive(norms: Sequence[Norms]) -> None:
 def largest_convolution(function: Callable[..., Any], *args: Any) -> int:
     """The largest input side, in pixels, of the convolutions in a function; 0 without any."""
 
-    def sides(jaxpr) -> int:
-        found = 0
-        for eqn in jaxpr.eqns:
-            if eqn.primitive.name == "conv_general_dilated":
-                spec = eqn.params["dimension_numbers"].lhs_spec
-                found = max([found, *(eqn.invars[0].aval.shape[d] for d in spec[2:])])
-            for inner in jax.tree.leaves(
-                list(eqn.params.values()),
-                is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr"),
-            ):
-                inner = getattr(inner, "jaxpr", inner)
-                if hasattr(inner, "eqns"):
-                    found = max(found, sides(inner))
-        return found
+    sides = (
+        eqn.invars[0].aval.shape[axis]
+        for eqn in _equations(jax.make_jaxpr(function)(*args).jaxpr)
+        if eqn.primitive.name == "conv_general_dilated"
+        for axis in eqn.params["dimension_numbers"].lhs_spec[2:]
+    )
+    return max(sides, default=0)
 
-    return sides(jax.make_jaxpr(function)(*args).jaxpr)
+
+def _equations(jaxpr: Any) -> Iterator[Any]:
+    """The equations of a program and of all programs inside it."""
+    for eqn in jaxpr.eqns:
+        yield eqn
+        for inner in jax.tree.leaves(
+            list(eqn.params.values()),
+            is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr"),
+        ):
+            inner = getattr(inner, "jaxpr", inner)
+            if hasattr(inner, "eqns"):
+                yield from _equations(inner)

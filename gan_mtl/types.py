@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.ad_checkpoint import checkpoint_name
 
 Array = jax.Array
 Key = jax.Array  # a typed PRNG key, as made by `jax.random.key`
@@ -247,3 +248,16 @@ class Updater(NamedTuple):
     init: Callable[[Key, Batch], TrainState]
     update: Callable[..., tuple[TrainState, dict[str, Array]]]
     periods: tuple[int, ...]
+
+
+BATCH_STATISTIC = "batch_statistic/"
+
+
+def batch_statistic(name: str, values: Array) -> Array:
+    """`values` of any shape, marked as depending on more of the batch than their own example.
+
+    A scalar is seen as a batch statistic by its shape; what stands inside a value per example (the
+    means of a relativistic average, the deviation of DRAGAN) is marked with this. The mark is an
+    identity and costs nothing; gradient accumulation, which sees part of the batch, refuses `name`.
+    """
+    return checkpoint_name(values, BATCH_STATISTIC + name)

@@ -406,10 +406,11 @@ def test_a_turn_that_is_not_due_reports_the_same_names():
     state = jax.jit(updater.init)(KEY, batch)
     played, own = state, state
     assert updater.periods == (2, 3)
+    update = jax.jit(updater.update, static_argnames="due")
     for step in range(4):
         due = tuple(step % period == 0 for period in updater.periods)
-        played, by_host = jax.jit(updater.update, static_argnames="due")(KEY, played, batch, due=due)
-        own, by_program = jax.jit(updater.update)(KEY, own, batch)
+        played, by_host = update(KEY, played, batch, due=due)
+        own, by_program = update(KEY, own, batch)
         assert by_host.keys() == by_program.keys()
         reported = [name for name in by_host if name.startswith(("disc/", "grad_norm/disc/"))]
         absent = [name for name in reported if bool(jnp.isnan(by_host[name]))]

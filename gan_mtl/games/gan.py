@@ -5,6 +5,7 @@ AC-GAN with a rotation head and R1 at every 16th step:
     turn   objective                      trunk  disc  heads/class  heads/rotation  gen
     disc   adversarial                        1     1            .               .    .
     disc   class                              1     .            1               .    .
+    disc   class_fake (`fakes_in_disc`)       1     .            1               .    .
     disc   rotation                           1     .            .               1    .
     disc   r1 (every 16, times 16)            5     5            .               .    .
     gen    adversarial                        .     .            .               .    1
@@ -21,7 +22,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from gan_mtl.games import tasks as tasks_lib
 from gan_mtl.games.players import (
@@ -50,6 +50,7 @@ from gan_mtl.types import (
     Objective,
     Outcome,
     Weighting,
+    batch_statistic,
 )
 
 Condition = Literal["none", "projection", "auxiliary"]
@@ -90,15 +91,21 @@ def gan(
 
     Args:
         players: the networks; `disc` is needed here.
-        adversarial: the pair of losses on logits.
+        adversarial: the pair of losses on logits; one with batch means (`relativistic_average()`)
+            takes them over all devices.
         tasks: heads on the trunk (classes, rotations); a task with a `fake_weight` is also a row of
             the generator's turn.
         condition: "none"; "projection" hands labels to the discriminator (Miyato & Koyama 2018);
-            "auxiliary" is AC-GAN (Odena et al. 2017): the task named `class` teaches the generator.
+            "auxiliary" is AC-GAN (Odena et al. 2017): the task named `class` teaches the generator,
+            by its `fake_weight` (1 in the paper).
         num_classes: of a conditional generator.
         fakes_in_disc: whether the discriminator's turn also classifies fakes as what they were
-            asked for (AC-GAN's papers and codes disagree).
-        penalties: further rows of the discriminator's turn.
+            asked for (AC-GAN's papers and codes disagree). They are a row of their own,
+            `class_fake`, with the weight of `class`: the sum of the two means is the paper's
+            L_C = E[log P(c | X_real)] + E[log P(c | X_fake)], however few labels are visible. (A
+            weighting sees two objectives.)
+        penalties: further rows of the discriminator's turn. The networks that they look through may
+            hold no BatchNorm.
         disc_repeats: discriminator updates per step, each on its own slice of the batch.
         owner: whose turn moves the shared group.
         ema: half-lives in examples, by group.
@@ -109,7 +116,8 @@ def gan(
         "features" and (unless projected) "disc".
 
     Raises:
-        ValueError: for networks, tasks and conditions that do not go together.
+        ValueError: for networks, tasks and conditions that do not go together; from `init`, for
+            BatchNorm under a penalty.
     """
     plan = _Plan(
         players,
@@ -160,18 +168,28 @@ class _Plan(NamedTuple):
     def judge(self, variables, hidden, labels, context):
         return discriminate(self.players, self.projected, variables, hidden, labels, context)
 
+    def play(self, player, real_logits, fake_logits, context):
+        if not self.adversarial.batch_statistic:
+            return Loss(player(real_logits, fake_logits))
+        values = player(real_logits, fake_logits, axis_name=context.axis_name)
+        return Loss(batch_statistic("adversarial", values))
+
 
 def _init(plan: _Plan, key, batch):
     names = [penalty.name for penalty in plan.penalties]
+    if plan.fakes_in_disc:
+        names.append("class_fake")
     tasks_lib.check_tasks(plan.tasks, batch, "adversarial", *names)
     if plan.projected and "labels" not in batch:
         raise ValueError(
             "condition='projection' needs the labels of all images; with few labels use "
             "condition='auxiliary'."
         )
-    return init_players(
+    groups = init_players(
         plan.players, plan.latents, plan.num_classes, plan.projected, plan.tasks, key, batch
     )
+    _check_penalties(plan, groups)
+    return groups
 
 
 def _disc_losses(plan: _Plan, variables, batch, context) -> Outcome:
@@ -184,7 +202,7 @@ def _disc_losses(plan: _Plan, variables, batch, context) -> Outcome:
     labels = batch["labels"] if plan.projected else None
     real_logits, variables = plan.judge(variables, real, labels, context.fold("r"))
     fake_logits, variables = plan.judge(variables, fake, wanted, context.fold("f"))
-    losses = {"adversarial": Loss(plan.adversarial.disc(real_logits, fake_logits))}
+    losses = {"adversarial": plan.play(plan.adversarial.disc, real_logits, fake_logits, context)}
     metrics = {"real_logits": Loss(real_logits), "fake_logits": Loss(fake_logits)}
     known = {"images": real}
     for task in plan.tasks:
@@ -193,7 +211,7 @@ def _disc_losses(plan: _Plan, variables, batch, context) -> Outcome:
         if plan.fakes_in_disc and task.name == "class":
             tag = context.fold("fake class")
             outputs, variables = variables.apply(task.head, task.group, fake, context=tag)
-            losses[task.name] = _joined(played.loss, task.loss(outputs, wanted))
+            losses["class_fake"] = Loss(task.loss(outputs, wanted))
         if played.accuracy is not None:
             metrics[f"{task.name}_accuracy"] = played.accuracy
     for penalty in plan.penalties:
@@ -216,10 +234,10 @@ def _gen_losses(plan: _Plan, variables, batch, context) -> Outcome:
     real, _ = plan.see(variables, images, context.fold("real"))  # dead code unless relativistic
     labels = batch["labels"] if plan.projected else None
     real_logits, _ = plan.judge(variables, real, labels, context.fold("r"))
-    losses = {"adversarial": Loss(plan.adversarial.gen(real_logits, fake_logits))}
+    losses = {"adversarial": plan.play(plan.adversarial.gen, real_logits, fake_logits, context)}
     for task in plan.tasks:
         if task.fake_weight:
-            loss = fake_task(task, plan.see, variables, fakes, fake, wanted, context)
+            loss = tasks_lib.fake_task(task, plan.see, variables, fakes, fake, wanted, context)
             losses[task.name] = Loss(loss)
     return Outcome(losses, variables)
 
@@ -236,11 +254,12 @@ def _rows(plan: _Plan, owner: Owner) -> tuple[dict[str, Objective], dict[str, Ob
     def row(entries, weight: Coefficient, every: int = 1) -> Objective:
         return Objective(dict.fromkeys(sorted(entries), weight), every)
 
-    disc_rows = {
-        "adversarial": row(judged, 1.0),
-        **{t.name: row({*seen, t.group}, t.weight) for t in plan.tasks},
-        **{p.name: row(judged, p.weight, p.every) for p in plan.penalties},
-    }
+    disc_rows = {"adversarial": row(judged, 1.0)}
+    for task in plan.tasks:
+        disc_rows[task.name] = row({*seen, task.group}, task.weight)
+        if plan.fakes_in_disc and task.name == "class":
+            disc_rows["class_fake"] = disc_rows["class"]
+    disc_rows.update({p.name: row(judged, p.weight, p.every) for p in plan.penalties})
     gen_rows = {
         "adversarial": row(made, 1.0),
         **{t.name: row(made, t.fake_weight) for t in plan.tasks if t.fake_weight},
@@ -260,25 +279,6 @@ def _predictions(plan: _Plan):
     return {**predict, "disc": disc}
 
 
-def fake_task(task: Task, see, variables, fakes, fake, wanted, context) -> Array:
-    """The generator's row of a task: its fakes, classified as asked or turned and recognised."""
-    context = context.fold(task.name)
-    targets = wanted
-    if task.transform is not None:
-        turned, targets = task.transform(fakes, context)
-        fake, variables = see(variables, turned, context.fold("trunk"))
-    outputs, variables = variables.apply(task.head, task.group, fake, context=context)
-    return task.loss(outputs, targets)
-
-
-def _joined(loss: Loss, on_fakes: Array) -> Loss:
-    """Real (masked) and fake examples in one mean: the fakes follow the reals."""
-    mask = jnp.ones_like(loss.values) if loss.mask is None else loss.mask
-    return Loss(
-        jnp.concatenate([loss.values, on_fakes]), jnp.concatenate([mask, jnp.ones_like(on_fakes)])
-    )
-
-
 def _check(plan: _Plan, condition: str, num_classes: int | None) -> None:
     check_players(plan.players, num_classes)
     if plan.players.disc is None:
@@ -293,13 +293,31 @@ def _check(plan: _Plan, condition: str, num_classes: int | None) -> None:
         raise ValueError(
             "A shared embedding needs condition='projection', where both players use it."
         )
-    if condition == "auxiliary" and "class" not in [task.name for task in plan.tasks]:
+    classes = [task for task in plan.tasks if task.name == "class"]
+    if condition == "auxiliary" and not classes:
         raise ValueError("condition='auxiliary' (AC-GAN) needs a task named 'class'.")
+    if condition == "auxiliary" and not classes[0].fake_weight:
+        raise ValueError(
+            "condition='auxiliary' (AC-GAN): the generator takes a label, but the task 'class' has "
+            f"fake_weight={classes[0].fake_weight:g}, so nothing teaches it the label: give "
+            "class_task(..., fake_weight=1.0), or condition='none' for a generator without labels."
+        )
     if plan.fakes_in_disc and condition != "auxiliary":
         raise ValueError("fakes_in_disc needs condition='auxiliary'.")
-    for task in plan.tasks:
-        if task.fake_weight and task.transform is None and condition == "none":
-            raise ValueError(
-                f"Task {task.name!r} has a fake_weight, but an unconditional generator was not "
-                "asked for any target: set condition, or fake_weight=0."
-            )
+    tasks_lib.check_fake_tasks(plan.tasks, condition != "none", "set condition")
+
+
+def _check_penalties(plan: _Plan, groups: Mapping[str, Any]) -> None:
+    """Raises ValueError for BatchNorm under a penalty: one image's gradient would be all images'.
+
+    Gulrajani et al. 2017, section 4: the penalty is of the critic's gradient with respect to each
+    input independently.
+    """
+    normed = [g for g in ("trunk", "shared", "disc") if "batch_stats" in groups.get(g, {})]
+    names = [penalty.name for penalty in plan.penalties]
+    if names and normed:
+        raise ValueError(
+            f"The penalties {names} look at every image by itself, but BatchNorm in the groups "
+            f"{normed} mixes the images of a batch: use norm='spectral' or norm=None there, or "
+            "leave the penalties out."
+        )

@@ -47,7 +47,16 @@ def multitask(
 
     Returns:
         A game with `predict[name]` for every task and `predict["features"]`.
+
+    Raises:
+        ValueError: for a task with a `fake_weight`.
     """
+    for task in tasks:
+        if task.fake_weight:
+            raise ValueError(
+                f"Task {task.name!r} has a fake_weight, but multitask() has no generator to play "
+                "it: set fake_weight=0, or build a gan() or semi_supervised()."
+            )
 
     def features(variables, images, context):
         return variables.apply(trunk, "trunk", images, context=context)

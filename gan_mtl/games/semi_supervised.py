@@ -5,6 +5,7 @@ r"""The semi-supervised GAN: the K class logits are the discriminator, the fake 
     disc   adversarial             1            1               .    .
     disc   rotation                1            .               1    .
     gen    feature_matching        .            .               .    1
+    gen    rotation (fake_weight)  .            .               .    1
 
 Salimans et al., "Improved Techniques for Training GANs", NeurIPS 2016, section 5; further heads on
 the trunk, rotation among them, are the multi-task part.
@@ -88,7 +89,8 @@ def semi_supervised(
     Args:
         players: `gen` and `trunk`; `disc` must be None, the class logits take its place.
         class_head: features to K logits; group `heads/class`.
-        tasks: further heads on the trunk.
+        tasks: further heads on the trunk; one with a `fake_weight` is also a row of the generator's
+            turn, as in `gan`.
         weights: coefficients of the rows; with `conditional` above 0 the generator takes a class.
         label_smoothing: of the supervised loss.
         augment: `(images, context) -> images`, of the labelled images.
@@ -96,7 +98,8 @@ def semi_supervised(
         weightings: of the discriminator's and of the generator's turn.
 
     Raises:
-        ValueError: for players with a discriminator, or a generator's turn without rows.
+        ValueError: for players with a discriminator, a generator's turn without rows, or a task
+            with a `fake_weight` whose targets an unconditional generator was not asked for.
     """
     check_players(players, num_classes)
     if players.disc is not None or players.embed is not None or players.middle is not None:
@@ -109,6 +112,7 @@ def semi_supervised(
     plan = _Plan(
         players, head, latents, num_classes if weights.conditional else None, tasks, weights
     )
+    tasks_lib.check_fake_tasks(tasks, bool(weights.conditional), "set weights.conditional")
     disc_rows, gen_rows = _rows(plan)
     if not gen_rows:
         raise ValueError("The generator's turn has no row: give feature_matching or generator.")
@@ -152,7 +156,7 @@ class _Plan(NamedTuple):
 
 def _init(plan: _Plan, key, batch):
     every = (plan.head, *plan.tasks)
-    tasks_lib.check_tasks(every, batch, "adversarial", "entropy")
+    tasks_lib.check_tasks(every, batch, "adversarial", "entropy", "feature_matching")
     return init_players(plan.players, plan.latents, plan.num_classes, False, every, key, batch)
 
 
@@ -201,6 +205,10 @@ def _gen_losses(plan: _Plan, variables, batch, context) -> Outcome:
     }
     if wanted is not None:
         losses["class"] = Loss(cross_entropy(logits, wanted))
+    for task in plan.tasks:
+        if task.fake_weight:
+            loss = tasks_lib.fake_task(task, see, variables, fakes, fake, wanted, context)
+            losses[task.name] = Loss(loss)
     return Outcome(losses, variables)
 
 
@@ -217,6 +225,7 @@ def _rows(plan: _Plan) -> tuple[dict[str, Objective], dict[str, Objective]]:
         "feature_matching": (("gen",), weights.feature_matching),
         "adversarial": (("gen",), weights.generator),
         "class": (("gen",), weights.conditional),
+        **{t.name: (("gen",), t.fake_weight) for t in plan.tasks},
     }
 
     def rows(table) -> dict[str, Objective]:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from gan_mtl import draws
 from gan_mtl.losses.semi_supervised import entropy
-from gan_mtl.losses.tasks import cross_entropy
+from gan_mtl.losses.tasks import HIDDEN, binary_cross_entropy, cross_entropy
 from gan_mtl.types import Batch, Coefficient, Context, Loss, Network, Variables
 
 LossFn = Callable[[Array, Array], Array]
@@ -25,13 +25,16 @@ class Task(NamedTuple):
     head: features to outputs.
     loss: `(outputs, targets) -> [n]`.
     source: the batch entry that holds its images.
-    targets: the batch entry that holds its targets; None where `transform` makes them.
+    targets: the batch entry that holds its targets; None where `transform` makes them. Integers of
+        -1 are hidden and masked, as are floats of -1 under `binary_cross_entropy`; other losses of
+        floats take every target as it is.
     transform: `(images, context) -> (images, targets)`, for self-supervision.
     augment: `(images, context) -> images`, in training, before everything else.
     weight: the objective's coefficient in trunk and head.
-    fake_weight: where above 0 the generator plays the task too, and this is its coefficient there:
+    fake_weight: where not 0 the generator plays the task too, and this is its coefficient there:
         with the labels that it was asked for, or with `transform` of its images.
-    classifies: whether outputs are logits of integer targets, so that an accuracy is reported.
+    classifies: whether outputs are logits of integer targets, so that an accuracy is reported: one
+        logit per class, or of the shape of targets in 0 and 1, where above 0 means 1.
     asks: the name of another task whose head this one asks; it has none of its own then.
     """
 
@@ -169,17 +172,82 @@ def play(
 
 
 def judge(task: Task, outputs: Array, targets: Array) -> Played:
-    """Loss and accuracy of a head's outputs; hidden labels (-1) are masked."""
+    """Loss and accuracy of a head's outputs; hidden targets (-1) are masked.
+
+    Where an example has several targets (labels of [n, k], maps of classes) it is masked if all of
+    them are hidden, and its accuracy is the part of its visible ones that is right.
+
+    Raises:
+        ValueError: for outputs that are logits of no targets of this shape.
+    """
     values = task.loss(outputs, targets)
-    if task.targets is None and task.transform is None:
+    if (task.targets is None and task.transform is None) or not _can_hide(task, targets):
         return Played(Loss(values), None)
-    if not jnp.issubdtype(targets.dtype, jnp.integer):
-        return Played(Loss(values), None)
-    mask = (targets >= 0).astype(values.dtype)
-    accuracy = None
-    if task.classifies:
-        accuracy = Loss((outputs.argmax(axis=-1) == targets).astype(values.dtype), mask)
-    return Played(Loss(values, mask), accuracy)
+    visible = targets != HIDDEN
+    axes = tuple(range(1, targets.ndim))
+    mask = visible.any(axis=axes).astype(values.dtype)
+    if not (task.classifies and jnp.issubdtype(targets.dtype, jnp.integer)):
+        return Played(Loss(values, mask), None)
+    if outputs.shape == targets.shape:
+        right = (outputs > 0) == (targets > 0)
+    elif outputs.shape[:-1] == targets.shape:
+        right = outputs.argmax(axis=-1) == targets
+    else:
+        raise ValueError(
+            f"Task {task.name!r} classifies, but outputs of shape {outputs.shape} are no logits of "
+            f"targets of shape {targets.shape}: give one logit per class, shape "
+            f"{(*targets.shape, 'k')}, or per target of 0 and 1; or set classifies=False."
+        )
+    right = (right & visible).sum(axis=axes) / jnp.maximum(visible.sum(axis=axes), 1)
+    return Played(Loss(values, mask), Loss(right.astype(values.dtype), mask))
+
+
+def _can_hide(task: Task, targets: Array) -> bool:
+    """Whether a target of -1 says "hidden" to the task's loss, not a number like any other."""
+    loss = task.loss
+    while isinstance(loss, functools.partial):
+        loss = loss.func
+    return jnp.issubdtype(targets.dtype, jnp.integer) or loss is binary_cross_entropy
+
+
+def fake_task(
+    task: Task,
+    features: Callable[[Variables, Array, Context], tuple[Array, Variables]],
+    variables: Variables,
+    fakes: Array,
+    fake: Array,
+    wanted: Int[Array, " n"] | None,
+    context: Context,
+) -> Array:
+    """The generator's row of a task, per example: its fakes, classified as asked or transformed.
+
+    Args:
+        features: the trunk, as for `play`.
+        fakes, fake: generated images and their features.
+        wanted: the classes that the generator was asked for.
+    """
+    context, targets = context.fold(task.name), wanted
+    if task.transform is not None:
+        fakes, targets = task.transform(fakes, context)
+        fake, variables = features(variables, fakes, context.fold("trunk"))
+    outputs, _ = variables.apply(task.head, task.group, fake, context=context)
+    assert targets is not None  # `check_fake_tasks`
+    return task.loss(outputs, targets)
+
+
+def check_fake_tasks(tasks: tuple[Task, ...], asked: bool, remedy: str) -> None:
+    """Raises ValueError for a task of the generator's whose targets nobody has.
+
+    Args:
+        asked: whether the generator is asked for a class.
+        remedy: what makes it so.
+    """
+    for task in tasks:
+        if task.fake_weight and task.transform is None and not asked:
+            raise ValueError(
+                f"Task {task.name!r} has a fake_weight, but an unconditional generator was not "
+                f"asked for any target: {remedy}, or fake_weight=0."
+            )
 
 
 def init_heads(tasks: tuple[Task, ...], key: jax.Array, hidden: Array) -> dict[str, dict]:

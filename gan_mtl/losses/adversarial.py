@@ -5,7 +5,8 @@ softplus, :math:`-\log\sigma(t) = \mathrm{softplus}(-t)`, which stays finite wit
 at any logit; `log(sigmoid(t) + eps)` does not.
 
 Each loss is a pair of functions of the same signature, `(real_logits[n], fake_logits[n]) -> [n]`;
-most generators ignore the real logits. Both players *descend* what is returned.
+most generators ignore the real logits. Both players *descend* what is returned. A pair with batch
+means inside takes the axis of the devices too, when it is called.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from jax.nn import relu, softplus
 from jaxtyping import Array, Float
 
 from gan_mtl.losses._inputs import logits_of, same_shape
+from gan_mtl.types import batch_statistic
 
 Logits = Float[Array, " n"]
 
@@ -28,10 +30,21 @@ class AdversarialLoss(NamedTuple):
 
     disc: `(real_logits[n], fake_logits[n]) -> [n]`
     gen: `(real_logits[n], fake_logits[n]) -> [n]`
+    batch_statistic: whether a value depends on other examples too. Both functions then take the
+        keyword `axis_name`, the pmap axis that their means go over (None under jit), and gradient
+        accumulation refuses the pair.
     """
 
-    disc: Callable[[Logits, Logits], Logits]
-    gen: Callable[[Logits, Logits], Logits]
+    disc: Callable[..., Logits]
+    gen: Callable[..., Logits]
+    batch_statistic: bool = False
+
+
+def _checked(real_logits: Array, fake_logits: Array) -> tuple[Logits, Logits]:
+    """Both logits widened; refuses what is not one logit per example, and unequal numbers."""
+    real, fake = logits_of("real_logits", real_logits), logits_of("fake_logits", fake_logits)
+    same_shape(real_logits=real, fake_logits=fake)
+    return real, fake
 
 
 def _loss(disc: Callable, gen: Callable) -> AdversarialLoss:
@@ -39,10 +52,7 @@ def _loss(disc: Callable, gen: Callable) -> AdversarialLoss:
 
     def checked(formula: Callable) -> Callable[[Logits, Logits], Logits]:
         def loss(real_logits: Logits, fake_logits: Logits) -> Logits:
-            real = logits_of("real_logits", real_logits)
-            fake = logits_of("fake_logits", fake_logits)
-            same_shape(real_logits=real, fake_logits=fake)
-            return formula(real, fake)
+            return formula(*_checked(real_logits, fake_logits))
 
         return loss
 
@@ -102,25 +112,37 @@ Jolicoeur-Martineau, "The relativistic discriminator", ICLR 2019 (RSGAN).
 """
 
 
-def relativistic_average(axis_name: str | None = None) -> AdversarialLoss:
+def relativistic_average() -> AdversarialLoss:
     """RaGAN: every logit is set against the *other* side's mean over the global batch.
 
     D: softplus(-(r - mean f)) + softplus(f - mean r); G: the same with the sides exchanged. One
-    value per example, but a batch statistic stands inside the non-linearity: it is not for gradient
-    accumulation, and under pmap it needs the axis.
+    value per example, but a batch statistic stands inside the non-linearity: gradient accumulation
+    refuses it, and under pmap it needs the axis. Games hand it that of their context; called by
+    hand, `disc` and `gen` take it as the keyword `axis_name`.
 
-    Args:
-        axis_name: the pmap axis over which both means are averaged; None under jit.
+    Example:
+        >>> loss = relativistic_average()
+        >>> loss.disc(jnp.zeros(2), jnp.zeros(2), axis_name=None)
+        Array([1.3862944, 1.3862944], dtype=float32)
 
     Reference:
         Jolicoeur-Martineau, "The relativistic discriminator", ICLR 2019 (RaSGAN); no half.
     """
 
-    def mean(values: Logits) -> Float[Array, ""]:
-        mean = values.mean()
-        return mean if axis_name is None else jax.lax.pmean(mean, axis_name)
+    def above(a: Logits, b: Logits, axis_name: str | None) -> Logits:
+        def mean(values: Logits) -> Float[Array, ""]:
+            mean = values.mean()
+            return mean if axis_name is None else jax.lax.pmean(mean, axis_name)
 
-    def above(a: Logits, b: Logits) -> Logits:
-        return softplus(-(a - mean(b))) + softplus(b - mean(a))
+        values = softplus(-(a - mean(b))) + softplus(b - mean(a))
+        return batch_statistic("relativistic_average", values)
 
-    return _loss(disc=above, gen=lambda r, f: above(f, r))
+    def disc(real_logits: Logits, fake_logits: Logits, axis_name: str | None = None) -> Logits:
+        real, fake = _checked(real_logits, fake_logits)
+        return above(real, fake, axis_name)
+
+    def gen(real_logits: Logits, fake_logits: Logits, axis_name: str | None = None) -> Logits:
+        real, fake = _checked(real_logits, fake_logits)
+        return above(fake, real, axis_name)
+
+    return AdversarialLoss(disc, gen, batch_statistic=True)

@@ -7,7 +7,7 @@ The gradient of every image comes from *one* backward pass of `logits.sum()`. Th
 own gradient as long as the discriminator treats examples apart. BatchNorm in train mode and
 minibatch statistics mix them; there, `per_example=True` differentiates each image alone, in a batch
 of one (`vmap(grad)`): other values, since the statistics are then of one image. Best is no such
-layer in a penalised discriminator.
+layer in a penalised discriminator; `games.gan` refuses BatchNorm there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 
 from gan_mtl import draws
 from gan_mtl.losses._inputs import logits_of, same_shape, wide
-from gan_mtl.types import Context
+from gan_mtl.types import Context, batch_statistic
 
 Images = Float[Array, " n *dims"]
 DiscFn = Callable[[Images], Float[Array, " n"]]
@@ -137,8 +137,8 @@ def dragan(
     :math:`\delta \sim N(0, c I)` around the data, as the paper writes it, every pixel apart; here
     :math:`\sqrt c` = `scale` times the standard deviation of all values of the global batch of
     reals, the scale of the authors' code. (Four variants circulate: that code and its descendants
-    draw the noise uniform and positive, and interpolate.)
-    The factor :math:`\lambda` (10) is the caller's.
+    draw the noise uniform and positive, and interpolate.) That deviation is a batch statistic:
+    gradient accumulation refuses it. The factor :math:`\lambda` (10) is the caller's.
 
     Args:
         disc_fn: images `[n, ...]` to logits `[n]`.
@@ -159,7 +159,7 @@ def dragan(
         mean = values.mean()
         return mean if context.axis_name is None else jax.lax.pmean(mean, context.axis_name)
 
-    deviation = jnp.sqrt(mean(jnp.square(real - mean(real))))
+    deviation = batch_statistic("dragan", jnp.sqrt(mean(jnp.square(real - mean(real)))))
     noise = draws.normal(real.shape[0], real.shape[1:], context.fold("dragan")).astype(real.dtype)
     around = jax.lax.stop_gradient(real + scale * deviation * noise)
     return _distance_from_one(squared_gradient_norm(disc_fn, around, per_example=per_example))

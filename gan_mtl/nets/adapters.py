@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -23,6 +24,9 @@ def from_linen(module: nn.Module, param_dtype: Any = None) -> Network:
     draws from, is folded from it (and from the device's number under pmap: Flax's own dropout draws
     per array, so unlike `nets.Dropout` its masks depend on the number of devices).
 
+    A `flax.linen.BatchNorm` inside the module that was not given the axis of the devices would
+    normalise every device's examples by themselves: training it under pmap is refused.
+
     Args:
         module: the module, unbound.
         param_dtype: the dtype of every floating variable. None is float32, or float64 where an
@@ -38,6 +42,7 @@ def from_linen(module: nn.Module, param_dtype: Any = None) -> Network:
 
     Raises:
         TypeError: `module` is not a Linen module.
+        ValueError: from `apply`, for a BatchNorm without the axis of the devices.
     """
     if not isinstance(module, nn.Module):
         raise TypeError(
@@ -58,12 +63,13 @@ def from_linen(module: nn.Module, param_dtype: Any = None) -> Network:
     ) -> tuple[Any, dict[str, PyTree]]:
         state = {name: tree for name, tree in variables.items() if name != "params" and tree}
         keywords = _keywords(accepted, context)
-        if not (context.train and state):
-            outputs = module.apply(variables, *inputs, rngs=_streams(context), **keywords)
-            return jax.tree.map(_widen, outputs), {}
-        outputs, new = module.apply(
-            variables, *inputs, rngs=_streams(context), mutable=list(state), **keywords
-        )
+        with nn.intercept_methods(_with_axis(context)):
+            if not (context.train and state):
+                outputs = module.apply(variables, *inputs, rngs=_streams(context), **keywords)
+                return jax.tree.map(_widen, outputs), {}
+            outputs, new = module.apply(
+                variables, *inputs, rngs=_streams(context), mutable=list(state), **keywords
+            )
         new = jax.tree.map(lambda old, x: x.astype(old.dtype), state, dict(new))
         return jax.tree.map(_widen, outputs), new
 
@@ -82,6 +88,31 @@ def _keywords(accepted: Any, context: Context) -> dict[str, Any]:
         "axis_name": context.axis_name,
     }
     return {name: value for name, value in known.items() if name in accepted}
+
+
+def _with_axis(context: Context) -> Callable[..., Any]:
+    """Looks at every BatchNorm that runs: without the axis of the devices it is refused."""
+
+    def look(run: Callable[..., Any], inputs: Any, keywords: Any, method: Any) -> Any:
+        layer = method.module
+        if method.method_name == "__call__" and isinstance(layer, nn.BatchNorm):
+            _check_axis(layer, inputs, keywords, context)
+        return run(*inputs, **keywords)
+
+    return look
+
+
+def _check_axis(layer: nn.BatchNorm, inputs: Any, keywords: Any, context: Context) -> None:
+    """Raises ValueError for batch moments of one device where there are several."""
+    given = inputs[1] if len(inputs) > 1 else keywords.get("use_running_average")
+    averaged = layer.use_running_average if given is None else given
+    if context.axis_name is not None and layer.axis_name is None and not averaged:
+        raise ValueError(
+            f"flax.linen.BatchNorm {'/'.join(layer.path)!r} has axis_name=None under pmap over "
+            f"{context.axis_name!r}: every device would normalise by its own examples. Use "
+            "nets.BatchNorm, let the module's __call__ take axis_name and hand it on, or train "
+            "with jit."
+        )
 
 
 def _streams(context: Context) -> dict[str, Key]:

@@ -138,7 +138,7 @@ class ClassEmbedding(nn.Module):
     """One vector per class, to be handed to a conditional generator.
 
     Attributes:
-        num_classes: labels are 0 .. num_classes - 1; others give NaN.
+        num_classes: labels are 0 .. num_classes - 1; others give NaN, hidden ones (-1) included.
         width: of the vectors, drawn from N(0, 1).
         dtype: dtype of the outputs.
     """
@@ -155,7 +155,16 @@ class ClassEmbedding(nn.Module):
             "embedding", nn.initializers.normal(1.0), (self.num_classes, self.width), jnp.float32
         )
         (table,) = promote_dtype(table, dtype=self.dtype)
-        return jnp.take(table, labels, axis=0, mode="fill", fill_value=jnp.nan)
+        return look_up(table, labels)
+
+
+def look_up(
+    table: Float[Array, "classes width"], labels: Int[Array, " n"]
+) -> Float[Array, "n width"]:
+    """The rows of `labels`; NaN for a label outside 0 .. classes - 1, hidden ones (-1) included."""
+    labels = labels.astype(jnp.promote_types(labels.dtype, jnp.int32))
+    known = jnp.where(labels < 0, table.shape[0], labels)  # negative ones would count from the end
+    return jnp.take(table, known, axis=0, mode="fill", fill_value=jnp.nan)
 
 
 def _bias(module: Any) -> Array | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gan_mtl.types import batch_statistic
+
 
 def minibatch_stddev(x: Float[Array, "n ... c"], group_size: int = 4) -> Float[Array, "n ... c+1"]:
     """Appends to each example how much its group varies (Karras et al. 2018, arXiv 1710.10196).
@@ -33,6 +35,7 @@ def minibatch_stddev(x: Float[Array, "n ... c"], group_size: int = 4) -> Float[A
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     groups = wide.reshape(n // group_size, group_size, -1)
     statistic = jnp.sqrt(groups.var(axis=1) + 1e-8).mean(axis=1)
+    statistic = batch_statistic("minibatch_stddev", statistic)
     column = jnp.repeat(statistic, group_size).reshape(n, *[1] * (x.ndim - 1))
     column = jnp.broadcast_to(column, (*x.shape[:-1], 1)).astype(x.dtype)
     return jnp.concatenate([x, column], axis=-1)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 from jaxtyping import Array, Float, Int
 
-from gan_mtl.nets.layers import Activation, Dense, flatten, leaky_relu
+from gan_mtl.nets.layers import Activation, Dense, flatten, leaky_relu, look_up
 from gan_mtl.nets.noise import GaussianNoise
 from gan_mtl.nets.spectral import spectral_kernel
 from gan_mtl.nets.weight_norm import WeightNormDense
@@ -97,7 +97,7 @@ class ProjectionHead(nn.Module):
     """<emb(y), phi(x)> + linear(phi(x)): Miyato & Koyama 2018, arXiv 1802.05637, equation 3.
 
     Attributes:
-        num_classes: labels are 0 .. num_classes - 1; others give NaN.
+        num_classes: labels are 0 .. num_classes - 1; others give NaN, hidden ones (-1) included.
         spectral: whether linear and embedding kernels are spectrally normalised, as in the paper.
         dtype: compute dtype.
     """
@@ -122,5 +122,4 @@ class ProjectionHead(nn.Module):
         table = self.param("embedding", nn.initializers.lecun_normal(1, 0), shape, jnp.float32)
         table = spectral_kernel(self, table, context) if self.spectral else table
         phi, table = promote_dtype(phi, table, dtype=self.dtype)
-        chosen = jnp.take(table, labels, axis=0, mode="fill", fill_value=jnp.nan)
-        return psi(phi, context=context)[:, 0] + jnp.sum(chosen * phi, axis=-1)
+        return psi(phi, context=context)[:, 0] + jnp.sum(look_up(table, labels) * phi, axis=-1)

@@ -43,8 +43,6 @@ class Invocation:
     """Resume from this checkpoint in place of the latest."""
     results: str | None = None
     """Also write the results to this file."""
-    distributed: bool = False
-    """Several processes: initialise jax.distributed from the environment."""
 
 
 def parse(config: Config, argv: Sequence[str]) -> Invocation:
@@ -95,7 +93,7 @@ def main(config: Config, argv: Sequence[str] | None = None) -> int:
 def _main(config: Config, argv: tuple[str, ...]) -> int:
     given, asked = config, parse(config, argv)
     config = asked.config
-    _set_up(config, asked)
+    _set_up(config)
     module = _module_of(given)
     origin = record.Origin(module, argv, _preset_of(argv))
     count = len(study.cells_of(config, pathlib.Path()))
@@ -151,11 +149,9 @@ def _module_of(config: Config) -> str:
     )
 
 
-def _set_up(config: Config, asked: Invocation) -> None:
+def _set_up(config: Config) -> None:
     """Devices and the compilation cache, before anything is computed."""
-    if asked.distributed:
-        jax.distributed.initialize()
-    elif os.environ.get("JAX_PLATFORMS", "cpu").startswith("cpu") and config.devices:
+    if os.environ.get("JAX_PLATFORMS", "cpu").startswith("cpu") and config.devices:
         # Too late once the backend is up: parallel.make_mesh then says what is there.
         with contextlib.suppress(RuntimeError):
             jax.config.update("jax_num_cpu_devices", config.devices)

@@ -1,5 +1,7 @@
 """Task heads on a trunk, the rotation task, and turns that move at once."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +9,9 @@ import optax
 import pytest
 import zoo
 
-from gan_mtl.games import multitask, simultaneous
+from gan_mtl.games import Optimizers, Players, gan, multitask, simultaneous
 from gan_mtl.games.tasks import Task, judge, rotate, shift
+from gan_mtl.losses import binary_cross_entropy, l2
 from gan_mtl.types import Context, starting
 from gan_mtl.update import alternating
 
@@ -63,6 +66,55 @@ def test_accuracy_counts_visible_labels_only():
     np.testing.assert_array_equal(played.accuracy.values * played.accuracy.mask, [1.0, 0.0, 0.0])
 
 
+def test_binary_targets_are_judged_by_the_sign_of_their_logit():
+    task = Task("even", zoo.linen(zoo.nets.Head()), binary_cross_entropy)
+    logits = jnp.array([5.0, -5.0, 0.1, 0.2, -3.0])
+    played = judge(task, logits, jnp.array([1, 0, 0, 1, -1]))
+    np.testing.assert_array_equal(played.accuracy.values[:4], [1.0, 1.0, 0.0, 1.0])
+    np.testing.assert_array_equal(played.accuracy.mask, [1.0, 1.0, 1.0, 1.0, 0.0])
+    assert played.loss.mask is played.accuracy.mask
+
+
+def test_several_binary_targets_of_an_example_are_judged_where_visible():
+    task = Task("tags", zoo.linen(zoo.nets.Head(3)), binary_cross_entropy)
+    logits = jnp.array([[1.0, -1.0, 1.0], [1.0, 1.0, 1.0], [1.0, -1.0, 1.0]])
+    targets = jnp.array([[1, 0, 0], [-1, 0, 1], [-1, -1, -1]])
+    played = judge(task, logits, targets)
+    np.testing.assert_allclose(played.accuracy.values, [2 / 3, 1 / 2, 0.0], rtol=1e-6)
+    np.testing.assert_array_equal(played.loss.mask, [1.0, 1.0, 0.0])
+
+
+def test_hidden_probabilities_are_masked_and_hidden_measurements_do_not_exist():
+    head, logits = zoo.linen(zoo.nets.Head()), jnp.zeros(4)
+    targets = jnp.array([1.0, -1.0, 0.25, -1.0])
+    for loss in (binary_cross_entropy, functools.partial(binary_cross_entropy)):
+        played = judge(Task("soft", head, loss), logits, targets)
+        np.testing.assert_array_equal(played.loss.mask, [1.0, 0.0, 1.0, 0.0])
+        np.testing.assert_allclose(played.loss.values[::2], np.log(2), rtol=1e-6)
+        assert played.accuracy is None
+    played = judge(Task("size", head, l2), logits[:, None], targets[:, None])
+    assert played.loss.mask is None  # to a distance -1 is a number like any other
+    np.testing.assert_allclose(played.loss.values, np.square(targets))
+
+
+def test_a_label_below_the_hidden_one_is_a_fault_and_not_masked():
+    played = judge(zoo.class_head(), jnp.zeros((3, 3)), jnp.array([0, -1, -2]))
+    np.testing.assert_array_equal(played.loss.mask, [1.0, 0.0, 1.0])
+    assert bool(jnp.isnan(played.loss.values[2]))
+
+
+def test_logits_of_no_targets_of_the_shape_are_refused_by_name():
+    task = Task("map", zoo.linen(zoo.nets.Head(3)), lambda y, t: y.mean(axis=(1, 2)))
+    with pytest.raises(ValueError, match=r"'map'.*\(2, 4, 3\).*\(2, 5\).*classifies=False"):
+        judge(task, jnp.zeros((2, 4, 3)), jnp.zeros((2, 5), jnp.int32))
+
+
+def test_a_fake_weight_without_a_generator_is_refused_by_name():
+    task = zoo.rotation_head(fake_weight=0.2)
+    with pytest.raises(ValueError, match=r"'rotation' has a fake_weight.*no generator"):
+        multitask(zoo.linen(zoo.nets.MLPTrunk((6,))), (task,), optax.sgd(0.1))
+
+
 def test_a_regression_task_has_no_accuracy():
     task = Task("size", zoo.linen(zoo.nets.Head()), lambda y, t: (y - t) ** 2, targets="sizes")
     game = multitask(zoo.linen(zoo.nets.MLPTrunk((6,))), (task,), optax.sgd(0.1))
@@ -99,6 +151,49 @@ def test_players_that_move_at_once_are_judged_at_the_same_parameters():
     for a, b in zip(jax.tree.leaves(moved), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
     assert "all/gen:adversarial" in metrics
+
+
+def test_at_once_a_turn_s_optimizer_still_sees_all_groups_of_its_turn_and_no_other():
+    """Clipping by the global norm: each player moves as it would alone on the same draws."""
+    clipped = optax.chain(optax.clip_by_global_norm(1e-2), optax.sgd(1.0, momentum=0.5))
+    linear = Players(
+        gen=zoo.linen(zoo.nets.MLPGenerator((), (4, 4, 1))),
+        trunk=zoo.linen(zoo.nets.MLPTrunk((6,))),
+        disc=zoo.linen(zoo.nets.Head()),
+    )
+    game, batch = gan(linear, zoo.LATENTS, Optimizers(clipped, clipped)), zoo.batch()
+    disc, gen = game.turns
+    by_group = gen._replace(optimizer={"gen": clipped})
+    for turns in ((disc, gen), (disc, by_group)):
+        updater = alternating(game._replace(turns=(simultaneous(turns),)))
+        start = updater.init(KEY, batch)
+        after, _ = updater.update(KEY, start, batch)
+        alone = {
+            "trunk": ((disc,), ("gen",)),
+            "disc": ((disc,), ("gen",)),
+            "gen": ((gen,), ("trunk", "disc")),
+        }
+        for group, (turn, frozen) in alone.items():
+            single = alternating(game._replace(turns=turn, frozen=frozen))
+            expected, _ = single.update(KEY, single.init(KEY, batch), batch)
+            for a, b in zip(
+                jax.tree.leaves(after.params[group]),
+                jax.tree.leaves(expected.params[group]),
+                strict=True,
+            ):
+                np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+        step = [
+            jax.tree.map(jnp.subtract, after.params[g], start.params[g]) for g in ("trunk", "disc")
+        ]
+        np.testing.assert_allclose(optax.tree.norm(step), 1e-2, rtol=1e-4)
+
+
+def test_turns_of_one_name_or_without_an_optimizer_cannot_move_at_once():
+    disc, gen = zoo.game("unconditional").turns
+    with pytest.raises(ValueError, match=r"distinct names, got \['disc', 'disc'\]"):
+        simultaneous((disc, gen._replace(name="disc")))
+    with pytest.raises(ValueError, match=r"'disc' has no optimizer .* 'trunk'.*\['disc'\]"):
+        simultaneous((disc._replace(optimizer={"disc": optax.sgd(0.1)}), gen))
 
 
 def test_turns_that_cannot_move_at_once_are_refused_by_name():

@@ -245,11 +245,11 @@ def test_predictions_are_the_heads_on_the_trunk_s_features():
 
 def test_weights_become_coefficients_of_trunk_and_head():
     ramp = Schedule(lambda step: step / 10.0, "t/10")
-    task = rotation_task(linear(4), weight=ramp, fake_weight=0.5)
+    task = rotation_task(linear(4), weight=ramp)
     game = multitask(TRUNK, (CLASS, task), optax.sgd(0.1))
     rows = game.turns[0].objectives
     assert dict(rows["rotation"].entries) == {"trunk": ramp, "heads/rotation": ramp}
-    assert task.fake_weight == 0.5 and task.targets is None
+    assert task.targets is None
 
 
 @pytest.mark.parametrize("pixels", [0, 2])

@@ -92,7 +92,7 @@ def test_finite_at_extreme_logits(name, dtype):
     loss = relativistic_average() if name == "relativistic_average" else ALL[name]
     r = jnp.array([1e4, -1e4, 1e4, -1e4, 0.0], dtype)
     f = jnp.array([1e4, 1e4, -1e4, -1e4, 0.0], dtype)
-    for player in loss:
+    for player in (loss.disc, loss.gen):
         values = player(r, f)
         assert values.dtype == jnp.float32 and values.shape == (5,)
         assert jnp.isfinite(values).all()
@@ -100,9 +100,10 @@ def test_finite_at_extreme_logits(name, dtype):
             assert gradient.dtype == r.dtype and jnp.isfinite(gradient).all()
 
 
-@pytest.mark.parametrize("name", GOLDEN)
+@pytest.mark.parametrize("name", [*GOLDEN, "relativistic_average"])
 def test_shapes_are_refused_by_name(name):
-    for player in ALL[name]:
+    pair = relativistic_average() if name == "relativistic_average" else ALL[name]
+    for player in (pair.disc, pair.gen):
         with pytest.raises(ValueError, match=r"fake_logits.*\(4, 1\).*fake_logits\[:, 0\]"):
             player(jnp.ones(4), jnp.ones((4, 1)))
         with pytest.raises(ValueError, match=r"real_logits.*\(4, 3, 3\).*one number per example"):
@@ -119,9 +120,15 @@ def test_relativistic_average_over_devices():
     r, f = jax.random.normal(key, (2, 16))
     w = jnp.float32(0.7)
 
+    loss = relativistic_average()
+    assert loss.batch_statistic and not any(pair.batch_statistic for pair in ALL.values())
+
     def total(axis_name):
-        loss = relativistic_average(axis_name)
-        return lambda w, r, f: (loss.disc(w * r, w * f) + loss.gen(w * r, w * f)).mean()
+        def mean(w, r, f):
+            pair = (loss.disc, loss.gen)
+            return sum(player(w * r, w * f, axis_name=axis_name) for player in pair).mean()
+
+        return mean
 
     want, slope = jax.value_and_grad(total(None))(w, r, f)
     mapped = jax.pmap(jax.value_and_grad(total("i")), axis_name="i", in_axes=(None, 0, 0))

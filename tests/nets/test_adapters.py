@@ -67,6 +67,34 @@ def test_foreign_module_takes_the_axis_of_the_devices():
     assert any((masks[0] != mask).any() for mask in masks[1:]), "devices repeat a dropout mask"
 
 
+def test_foreign_batch_norm_without_the_axis_of_the_devices_is_refused_under_pmap():
+    class Local(nn.Module):
+        @nn.compact
+        def __call__(self, x, train):
+            return nn.BatchNorm(use_running_average=not train, name="norm")(nn.Dense(4)(x))
+
+    class Outer(nn.Module):
+        @nn.compact
+        def __call__(self, x, train):
+            return Local(name="inner")(x, train)
+
+    x = jax.random.normal(KEY, (8, 2, 5))
+    network = nets.from_linen(Outer())
+    variables = network.init(KEY, x[0])
+
+    def passes(context):
+        def run(x):
+            return network.apply(variables, x, context=context._replace(axis_name="data"))[0]
+
+        return jax.pmap(run, axis_name="data")(x)
+
+    match = r"BatchNorm 'inner/norm' has axis_name=None under pmap over 'data'.*nets\.BatchNorm"
+    with pytest.raises(ValueError, match=match):
+        passes(CONTEXT)
+    assert passes(CONTEXT._replace(train=False)).shape == (8, 2, 4)  # running averages are equal
+    assert set(network.apply(variables, x[0], context=CONTEXT)[1]) == {"batch_stats"}
+
+
 def test_module_without_any_keyword_and_without_parameters():
     network = nets.from_linen(nn.Dense(3))
     out, new = network.apply(network.init(KEY, jnp.ones((2, 4))), jnp.ones((2, 4)), context=CONTEXT)

@@ -56,12 +56,29 @@ def test_leaky_relu_has_slope_two_tenths():
     np.testing.assert_allclose(nets.leaky_relu(jnp.array([-1.0, 2.0])), [-0.2, 2.0])
 
 
-def test_class_embedding_looks_up_and_refuses_by_nan():
+@pytest.mark.parametrize("dtype", ["int32", "int8", "uint8"])
+def test_class_embedding_looks_up_and_refuses_by_nan(dtype):
     network = compiled(nets.ClassEmbedding(3, 4))
     variables = network.init(KEY, jnp.array([0, 1]))
-    out, _ = network.apply(variables, jnp.array([2, 0, 3]), context=CONTEXT)
+    out, _ = network.apply(variables, jnp.array([2, 0, 3], dtype), context=CONTEXT)
     np.testing.assert_array_equal(out[:2], variables["params"]["embedding"][jnp.array([2, 0])])
     assert bool(jnp.isnan(out[2]).all())
+
+
+@pytest.mark.parametrize("label", [-1, -2, -3, -4, 3, 200])
+def test_class_embedding_does_not_count_from_the_end(label):
+    """Hidden labels are -1: not the last class."""
+    network = compiled(nets.ClassEmbedding(3, 4))
+    variables = network.init(KEY, jnp.array([0, 1]))
+    out, _ = network.apply(variables, jnp.array([label, 1]), context=CONTEXT)
+    np.testing.assert_array_equal(jnp.isnan(out), [[True] * 4, [False] * 4])
+
+
+def test_a_hidden_label_of_a_narrow_dtype_is_outside_of_many_classes():
+    network = compiled(nets.ClassEmbedding(200, 2))
+    variables = network.init(KEY, jnp.array([0, 1]))
+    out, _ = network.apply(variables, jnp.array([-1, 127], jnp.int8), context=CONTEXT)
+    np.testing.assert_array_equal(jnp.isnan(out), [[True] * 2, [False] * 2])
 
 
 def test_convolutions_refuse_what_is_not_images():

@@ -46,6 +46,15 @@ def test_projection_in_closed_form():
     np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_projection_of_a_label_outside_the_classes_is_nan():
+    """Hidden labels are -1: not the last class."""
+    network = compiled(nets.ProjectionHead(4))
+    labels = jnp.array([3, -1, 4, -4, 0, -5])
+    variables = network.init(KEY, FEATURES, jnp.zeros(6, jnp.int32))
+    out, _ = network.apply(variables, FEATURES, labels, context=CONTEXT)
+    np.testing.assert_array_equal(jnp.isnan(out), [False, True, True, True, False, True])
+
+
 def test_projection_with_spectral_norms_keeps_two_vectors():
     network = compiled(nets.ProjectionHead(4, spectral=True))
     labels = jnp.zeros(6, jnp.int32)
