@@ -10,8 +10,8 @@ with its default memory format, `torch (channels last)` with the other one. Late
 step; a step has ended when its results are there. `median` and `fastest` are of the wall clock,
 `cores` is the median time that all cores spent together, which other work disturbs less.
 
-Expected: at most 1.1 times PyTorch. Measured: `experiments/results/speed.json`; dcgan 1.05 times its
-default memory format, 1.13 times the other. Duration: about 3 minutes on 2 cores.
+Expected: at most 1.1 times PyTorch. Measured: `experiments/results/speed.json`; dcgan 1.05 times
+its default memory format, 1.13 times the other. Duration: about 3 minutes on 2 cores.
 
 Run:    python -m experiments.speed          PyTorch rows: pip install gan_mtl[bench]
 Check:  --smoke

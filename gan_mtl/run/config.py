@@ -209,8 +209,8 @@ def to_json(value: Any) -> Any:
         name = f"{module_name(getattr(value, '__module__', ''))}:{qualified}"
         if "<" in name:
             raise TypeError(
-                f"{name} cannot be found again by its name; a config holds top-level functions or partials "
-                "of them, so that a run can be rebuilt."
+                f"{name} cannot be found again by its name; a config holds top-level functions or "
+                "partials of them, so that a run can be rebuilt."
             )
         return name
     return value
