@@ -311,7 +311,7 @@ CONFIG = Config(
     about="5 minutes on 2 CPU cores",
     presets={
         "smoke": {"steps": 4, "seeds": 1, "log_every": 2, "save_every": 4, "about": "a minute"},
-        "quick": {"only": ("gan_asked",), "seeds": 1, "steps": 1000, "about": "a minute"},
+        "quick": {"only": ("gan_rotation",), "seeds": 1, "steps": 1000, "about": "a minute"},
         "cpu": {
             "only": (),
             "labels": (30, 10, 100),

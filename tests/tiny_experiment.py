@@ -5,7 +5,15 @@ from dataclasses import dataclass
 import optax
 
 from gan_mtl import nets
-from gan_mtl.games import Latents, Optimizers, Players, class_task, multitask, semi_supervised
+from gan_mtl.games import (
+    Latents,
+    Optimizers,
+    Players,
+    Weights,
+    class_task,
+    multitask,
+    semi_supervised,
+)
 from gan_mtl.run import tables
 from gan_mtl.run.cli import main
 from gan_mtl.run.config import Arm, Config
@@ -16,11 +24,12 @@ linen = nets.from_linen
 
 @dataclass(frozen=True)
 class Settings:
-    """Learning rate and width of the trunk."""
+    """Learning rate, width of the trunk, weight of the class that is asked for."""
 
     learning_rate: float = 1e-3
     width: int = 12
     explode_at: int = -1
+    conditional: float = 0.1
 
 
 def exploding(settings):
@@ -53,6 +62,7 @@ def semi(settings, spec):
         Latents(4),
         Optimizers(adam, adam),
         num_classes=spec.num_classes,
+        weights=Weights(conditional=settings.conditional),
         ema={"gen": 500.0, "trunk": 500.0, "heads/class": 500.0},
     )
 
