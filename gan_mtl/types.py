@@ -139,10 +139,13 @@ class Objective(NamedTuple):
     entries: coefficient by group (or `group@role`): positive descends, negative ascends.
     every: the row is played at every k-th step only, its coefficients times k (a lazy penalty);
         in a turn that is lazy itself times the number of its plays between two of the row.
+    signed: whether the loss may be negative, or is bounded by nothing that training moves towards
+        (adversarial ones): what needs positive losses refuses it.
     """
 
     entries: Mapping[str, Coefficient]
     every: int = 1
+    signed: bool = False
 
 
 class Weighting(NamedTuple):
@@ -153,12 +156,14 @@ class Weighting(NamedTuple):
     needs_gramian: without it one backward pass serves all objectives, and `gramian` is None.
     observe: `(losses_after[T], state) -> state`, for methods that look at the losses after a step
         (one more forward pass on the same batch).
+    positive: whether the losses must be positive; refused by name for objectives that are `signed`.
     """
 
     init: Callable[[int], PyTree]
     update: Callable[[Key, Array, Array | None, PyTree], tuple[Array, PyTree]]
     needs_gramian: bool = True
     observe: Callable[[Array, PyTree], PyTree] | None = None
+    positive: bool = False
 
 
 class Aggregator(NamedTuple):
@@ -168,12 +173,17 @@ class Aggregator(NamedTuple):
     update: `(key, losses[T], rows, state) -> (direction, weights[T], state)`, where the leaves of
         `rows` have a leading axis [T], and `direction` is the same tree without it.
     scales_private: whether groups of a single objective take their gradient times its weight.
+    positive: as of a `Weighting`.
+    num_batches: independent slices of the batch that rows are wanted of; above 1 the leaves of
+        `rows` have leading axes [num_batches, T], and `losses` is [num_batches, T].
     """
 
     init: Callable[[int], PyTree]
     update: Callable[[Key, Array, PyTree, PyTree], tuple[PyTree, Array, PyTree]]
     observe: Callable[[Array, PyTree], PyTree] | None = None
     scales_private: bool = False
+    positive: bool = False
+    num_batches: int = 1
 
 
 Losses = Callable[[Variables, Batch, Context], Outcome]
