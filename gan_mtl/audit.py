@@ -89,6 +89,20 @@ def _check_weighting(turn) -> None:
         raise ValueError(
             f"Turn {turn.name!r} has a loss weighting, but all its objectives are ascended or lazy."
         )
+    signed = [name for name in table.weighted(turn) if turn.objectives[name].signed]
+    if weighting.positive and signed:
+        raise ValueError(
+            f"The weighting {_factory(weighting)!r} of turn {turn.name!r} needs positive losses, "
+            f"but its objectives {signed} are signed: they may be negative, or have no minimum to "
+            "go to. Use a weighting that looks at gradients only (mgda, nash, upgrad) or takes "
+            "losses of any sign (equal, fixed, rlw, hypervolume, gman)."
+        )
+
+
+def _factory(weighting: Weighting | Aggregator) -> str:
+    """The name of the function that made a weighting, from the functions that it holds."""
+    init = weighting.init
+    return getattr(init, "__qualname__", repr(init)).split(".")[0]
 
 
 def check_groups(game: Game, groups: Mapping[str, Any]) -> None:

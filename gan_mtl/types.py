@@ -157,6 +157,8 @@ class Weighting(NamedTuple):
     observe: `(losses_after[T], state) -> state`, for methods that look at the losses after a step
         (one more forward pass on the same batch).
     positive: whether the losses must be positive; refused by name for objectives that are `signed`.
+    scales_private: whether groups of a single objective take their gradient times its weight, for
+        methods with a Gramian that weigh whole losses; without a Gramian they always do.
     """
 
     init: Callable[[int], PyTree]
@@ -164,6 +166,7 @@ class Weighting(NamedTuple):
     needs_gramian: bool = True
     observe: Callable[[Array, PyTree], PyTree] | None = None
     positive: bool = False
+    scales_private: bool = False
 
 
 class Aggregator(NamedTuple):
