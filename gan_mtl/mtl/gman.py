@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 import jax
@@ -48,13 +49,14 @@ def gman(
     GMAN-1, infinity the maximum.
 
     With `c` it is GMAN*: the generator also learns lambda > 0, descending `F_lambda(V) - c lambda`.
-    We learn log lambda, which keeps it positive; the state is it, a scalar, and the optimizer's.
+    We learn rho in `lambda = softplus(rho)`, which keeps it positive; the state is rho, a scalar,
+    and the optimizer's.
 
     Args:
         mean: which mean; the geometric and the harmonic one need losses of one sign.
         lam: lambda >= 0; with `c` where it starts, then > 0.
         c: 0.001 in the paper; None keeps lambda.
-        optimizer: of log lambda; None is Adam at 0.001.
+        optimizer: of rho; None is Adam at 0.001.
 
     Reference:
         Durugkar, Gemp, Mahadevan, "Generative Multi-Adversarial Networks", ICLR 2017.
@@ -68,15 +70,19 @@ def gman(
 
     def init(num_tasks):
         del num_tasks
-        return () if c is None else learned(jnp.log(jnp.asarray(lam, float)), optimizer)
+        if c is None:
+            return ()
+        rho = lam + math.log(-math.expm1(-lam))  # the inverse of softplus
+        return learned(jnp.asarray(rho, float), optimizer)
 
     def update(key, losses, gramian, state):
         del key, gramian
         values = wide(losses)
         if c is None:
             return gradient(values, lam, mean)[0].astype(losses.dtype), state
-        rate = jnp.exp(state.value)
+        rate = jax.nn.softplus(state.value)
         weights, slope = gradient(values.astype(rate.dtype), rate, mean)
-        return weights.astype(losses.dtype), descend(state, rate * (slope - c), optimizer)
+        slope = (slope - c) * jax.nn.sigmoid(state.value)
+        return weights.astype(losses.dtype), descend(state, slope, optimizer)
 
     return Weighting(init, update, needs_gramian=False)
