@@ -6,7 +6,17 @@ import math
 
 from jax import numpy as jnp
 
-from gan_mtl.types import Array, Coefficient, Game, Objective, Schedule, Turn, Weighting, group_of
+from gan_mtl.types import (
+    Aggregator,
+    Array,
+    Coefficient,
+    Game,
+    Objective,
+    Schedule,
+    Turn,
+    Weighting,
+    group_of,
+)
 
 
 def entries(turn: Turn) -> tuple[str, ...]:
@@ -53,10 +63,16 @@ def weighted(turn: Turn) -> tuple[str, ...]:
     return tuple(name for name in steady if name in shared)
 
 
+def num_batches(turn: Turn) -> int:
+    """How many independent batches the turn's aggregator takes."""
+    return turn.weighting.num_batches if isinstance(turn.weighting, Aggregator) else 1
+
+
 def periods(game: Game) -> tuple[int, ...]:
-    """The distinct periods above one of the game's lazy rows and turns, rising."""
+    """The distinct periods above one of the game's lazy rows, turns and weights, rising."""
     found = {turn.every for turn in game.turns}
     found |= {row.every for turn in game.turns for row in turn.objectives.values()}
+    found |= {turn.rows.every for turn in game.turns}
     return tuple(sorted(found - {1}))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -98,6 +98,13 @@ class Variables(NamedTuple):
         state = {**self.state, group_of(entry): {**self.state[group_of(entry)], **collections}}
         return outputs, self._replace(state=state)
 
+    def tap(self, features: Array) -> Array:
+        """The shared representation, where gradients with respect to it may be asked for."""
+        return features + self.params[TAP] if TAP in self.params else features
+
+
+TAP = "@features"  # the entry of the zeros that `Variables.tap` adds
+
 
 def starting(groups: Mapping[str, Mapping[str, PyTree]]) -> Variables:
     """The variables of freshly initialised groups, `{group: {"params": ..., ...}}`."""
@@ -126,11 +133,14 @@ class Outcome(NamedTuple):
     """What a turn's function returns: every objective of the turn from one forward pass.
 
     metrics: further values for people (accuracies, mean logits), reduced as losses are.
+    features: the representation [n, ...] that all weighted objectives pass through, as it came out
+        of `Variables.tap`; only `Rows("features")` looks at it.
     """
 
     losses: dict[str, Loss]
     variables: Variables
     metrics: Mapping[str, Loss] = {}
+    features: Array | None = None
 
 
 class Objective(NamedTuple):
@@ -189,6 +199,23 @@ class Aggregator(NamedTuple):
     num_batches: int = 1
 
 
+class Rows(NamedTuple):
+    """How a weighting or an aggregator comes by the objectives' gradients.
+
+    of: "parameters": exact, one backward pass per objective; "features": of the representation that
+        the outcome names, then one backward pass for all (MGDA-UB of Sener & Koltun 2018,
+        `rep_grad` of LibMTL). That is an approximation: an upper bound of the exact problem.
+    vmapped: the backward passes as one batched program, or one after another; None is one after
+        another on a CPU (measured faster there) and batched elsewhere.
+    every: weights are made anew at every k-th step, and used again between.
+    """
+
+    of: Literal["parameters", "features"] = "parameters"
+    vmapped: bool | None = None
+    every: int = 1
+
+
+EXACT = Rows()
 Losses = Callable[[Variables, Batch, Context], Outcome]
 Optimizer = optax.GradientTransformation
 
@@ -202,6 +229,7 @@ class Turn(NamedTuple):
     weighting: how the objectives are put together; None is the plain sum.
     repeats: runs of the turn within a step, each on its own slice of the batch.
     every: the turn is played at every k-th step only.
+    rows: how the weighting comes by the gradients.
     """
 
     name: str
@@ -211,6 +239,7 @@ class Turn(NamedTuple):
     weighting: Weighting | Aggregator | None = None
     repeats: int = 1
     every: int = 1
+    rows: Rows = EXACT
 
 
 class Game(NamedTuple):

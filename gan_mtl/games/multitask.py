@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from gan_mtl.games import tasks as tasks_lib
 from gan_mtl.games.tasks import Task
 from gan_mtl.types import (
+    EXACT,
     Aggregator,
     Context,
     Game,
@@ -22,6 +23,7 @@ from gan_mtl.types import (
     Objective,
     Optimizer,
     Outcome,
+    Rows,
     Turn,
     Weighting,
     starting,
@@ -34,6 +36,7 @@ def multitask(
     optimizer: Optimizer | Mapping[str, Optimizer],
     *,
     weighting: Weighting | Aggregator | None = None,
+    rows: Rows = EXACT,
     ema: Mapping[str, float] | None = None,
 ) -> Game:
     """Hard parameter sharing: one trunk, one head per task, one turn (Caruana 1997).
@@ -43,6 +46,8 @@ def multitask(
         tasks: one or more; a single one is the single-task model.
         optimizer: of all groups together, or one by group (tutorial T1: one Adam per head).
         weighting: how the tasks are put together; None is the plain sum.
+        rows: how the weighting comes by the gradients; "features" needs tasks that all look at the
+            same images as they are.
         ema: half-lives in examples, by group.
 
     Returns:
@@ -71,17 +76,21 @@ def multitask(
 
     def losses(variables, batch, context):
         found, metrics, known = {}, {}, {}
+        common = tasks_lib.common_source(tasks)
+        if common is not None:
+            hidden, variables = features(variables, batch[common], context.fold("trunk"))
+            known[common] = variables.tap(hidden)
         for task in tasks:
             played, variables = tasks_lib.play(task, features, known, variables, batch, context)
             found[task.name] = played.loss
             if played.accuracy is not None:
                 metrics[f"{task.name}_accuracy"] = played.accuracy
-        return Outcome(found, variables, metrics)
+        return Outcome(found, variables, metrics, known.get(common))
 
-    rows = {t.name: Objective({"trunk": t.weight, t.group: t.weight}) for t in tasks}
+    objectives = {t.name: Objective({"trunk": t.weight, t.group: t.weight}) for t in tasks}
     return Game(
         init,
-        (Turn("model", losses, rows, optimizer, weighting),),
+        (Turn("model", losses, objectives, optimizer, weighting, rows=rows),),
         ema=ema or {},
         predict=tasks_lib.predictions(tasks, features),
     )

@@ -131,6 +131,13 @@ def shift(
     return jax.vmap(crop)(padded, rows, columns)
 
 
+def common_source(tasks: tuple[Task, ...]) -> str | None:
+    """The batch entry whose images all tasks look at as they are; None if there is no such one."""
+    sources = {task.source for task in tasks}
+    changed = any(task.transform is not None or task.augment is not None for task in tasks)
+    return None if changed or len(sources) > 1 else sources.pop()
+
+
 class Played(NamedTuple):
     """A task's loss and accuracy over a batch."""
 
