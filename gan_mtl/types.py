@@ -189,14 +189,17 @@ class Aggregator(NamedTuple):
     positive: as of a `Weighting`.
     num_batches: independent slices of the batch that rows are wanted of; above 1 the leaves of
         `rows` have leading axes [num_batches, T], and `losses` is [num_batches, T].
+    keeps_rows: whether the state holds rows; `init` is then `(num_tasks, rows) -> state`, with rows
+        as `update` gets them (of a single batch), whose values do not matter.
     """
 
-    init: Callable[[int], PyTree]
+    init: Callable[..., PyTree]
     update: Callable[[Key, Array, PyTree, PyTree], tuple[PyTree, Array, PyTree]]
     observe: Callable[[Array, PyTree], PyTree] | None = None
     scales_private: bool = False
     positive: bool = False
     num_batches: int = 1
+    keeps_rows: bool = False
 
 
 class Rows(NamedTuple):

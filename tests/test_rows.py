@@ -11,7 +11,6 @@ import pytest
 from gan_mtl import parallel
 from gan_mtl.types import (
     Aggregator,
-    Context,
     Game,
     Loss,
     Objective,
@@ -186,6 +185,7 @@ def test_features_cost_one_backward_pass_of_the_trunk():
 
 
 def test_what_cannot_go_together_is_refused_by_name():
+    batch = {k: x.astype(np.float32) for k, x in batch_of(0).items()}
     rows = Aggregator(lambda count: (), lambda *args: args)
     with pytest.raises(ValueError, match="needs the rows themselves at every step"):
         alternating(game(rows, Rows(every=2)))
@@ -197,7 +197,7 @@ def test_what_cannot_go_together_is_refused_by_name():
         alternating(bare)
     with pytest.raises(ValueError, match="accumulate=2 goes neither with rows of features"):
         updater = alternating(game(rows=Rows("features")), accumulate=2)
-        updater.update(KEY, alternating(game()).init(KEY, batch_of(0)), batch_of(0))
+        updater.update(KEY, alternating(game()).init(KEY, batch), batch)
 
     def hidden(variables, batch, context):
         return losses(variables, batch, context)._replace(features=None)
@@ -205,11 +205,10 @@ def test_what_cannot_go_together_is_refused_by_name():
     untold = game(rows=Rows("features"))
     updater = alternating(untold._replace(turns=(untold.turns[0]._replace(losses=hidden),)))
     with pytest.raises(ValueError, match=r"its outcome names none: pass .*variables\.tap"):
-        updater.update(KEY, updater.init(KEY, batch_of(0)), batch_of(0))
+        updater.update(KEY, updater.init(KEY, batch), batch)
 
 
 def test_a_tap_is_the_identity_where_nothing_is_asked():
     variables = Variables({"trunk": {"u": jnp.ones((D, Z))}}, {"trunk": {}})
     z = jnp.arange(4.0)
     assert variables.tap(z) is z
-    assert Context(KEY, jnp.zeros(())).axis_name is None
