@@ -1,4 +1,12 @@
-"""Weightings and aggregators: how the objectives of a turn become one direction."""
+"""Weightings and aggregators: how the objectives of a turn become one direction.
+
+Two rules hold for all that see gradients. A row of zeros (a task without labels in the batch, or a
+square that underflows) leaves everything finite: methods with a Gramian give it weight 0 and the
+other rows what they would get without it, constants such as 1 / T apart; methods with running
+averages leave its average alone. A row that is not finite gets the weight NaN, which names the
+task, and the other rows what they would get without it; the direction is then NaN, so that the
+step cannot pass for a good one.
+"""
 
 from gan_mtl.mtl.aligned import aligned as aligned
 from gan_mtl.mtl.cagrad import cagrad as cagrad
