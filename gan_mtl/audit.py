@@ -203,8 +203,8 @@ def check_batch(game: Game, batch: Batch, accumulate: int = 1) -> None:
         if x.ndim == 0 or x.shape[0] == 0 or x.shape[0] % parts:
             raise ValueError(
                 f"Batch entry {name!r} has shape {x.shape}; its first axis must be a multiple of "
-                f"{parts} (repeats {slices(game)} times accumulate {accumulate} times batches of an "
-                f"aggregator {batches}), per device."
+                f"{parts} (repeats {slices(game)} times accumulate {accumulate} times the batches "
+                f"of an aggregator, {batches}), per device."
             )
 
 
