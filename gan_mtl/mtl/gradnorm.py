@@ -66,10 +66,12 @@ def gradnorm(
         del key
         logits, seen = state
         values, present = positive(losses.astype(seen.dtype))
+        norms = jnp.sqrt(jnp.maximum(jnp.diagonal(gramian), 0)).astype(seen.dtype)
+        good = jnp.isfinite(values) & jnp.isfinite(norms)
+        present = present & good
         seen = jnp.where((seen == 0) & present, values, seen)
         share = jax.nn.softmax(logits.value)
         weights = losses.size * share
-        norms = jnp.sqrt(jnp.maximum(jnp.diagonal(gramian), 0)).astype(seen.dtype)
 
         def mean(x):
             return jnp.where(present, x, 0.0).sum() / jnp.maximum(present.sum(), 1)
@@ -79,6 +81,7 @@ def gradnorm(
         off = weights * norms - mean(weights * norms) * rate**alpha
         gradient = jnp.where(present, jnp.sign(off) * norms, 0.0)
         logits = descend(logits, softmax_pullback(share, losses.size * gradient), optimizer)
+        weights = jnp.where(good, weights, jnp.nan)
         return weights.astype(losses.dtype), GradNormState(logits, seen)
 
     return Weighting(init, update, positive=True, scales_private=True)

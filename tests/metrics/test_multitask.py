@@ -59,7 +59,7 @@ CITY = {
 @pytest.mark.parametrize("name", NYU)
 def test_nyu_as_printed(name):
     *values, over_metrics, over_tasks = NYU[name]
-    printed = 0.17 if name == "IMTL-G" else 0.02  # the papers' inputs had more digits
+    printed = 0.17 if name == "IMTL-G" else 0.01  # the papers' inputs had more digits
     found = delta_m(values, NYU_SINGLE, NYU_HIGHER)
     np.testing.assert_allclose(found, over_metrics, atol=printed)
     found = delta_m(values, NYU_SINGLE, NYU_HIGHER, NYU_TASKS)

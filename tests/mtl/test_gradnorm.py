@@ -58,6 +58,18 @@ def test_weights_sum_to_the_number_of_tasks():
     np.testing.assert_allclose(found.sum(axis=1), 3.0, rtol=1e-12)
 
 
+def test_a_broken_row_is_reported_and_does_not_spread():
+    """Step 1 has no finite gradient for task 0: its weight is NaN, the state as if absent."""
+    broken, absent = GRAMIANS.copy(), LOSSES.copy()
+    broken[1, 0, :] = broken[1, :, 0] = np.nan
+    absent[1, 0] = 0.0
+    found, state = w.double(gradnorm(), LOSSES, broken)
+    expected, same = w.double(gradnorm(), absent, GRAMIANS)
+    assert np.isnan(found[1, 0]) and np.isfinite(found).sum() == found.size - 1
+    np.testing.assert_array_equal(found[2:], expected[2:])
+    np.testing.assert_array_equal(state.logits.value, same.logits.value)
+
+
 def test_without_the_rates_the_gradient_norms_become_equal():
     norms = np.array([0.5, 1.0, 4.0])
     gramians = np.tile(np.diag(norms**2), (800, 1, 1))
