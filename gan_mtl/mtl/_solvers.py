@@ -130,15 +130,16 @@ def conflict_averse(
 
     def residual(y):
         worst = jnp.max(jnp.abs(jnp.minimum(y, dual(y))))
-        return jnp.maximum(worst, jnp.abs(jnp.sqrt(y @ cosines @ y) - 1))
+        rounding = smallest(len(y), y.dtype) * (y @ y)
+        return jnp.maximum(worst, jnp.abs(y @ cosines @ y - 1) - rounding)
 
     if len(a) == 2:
         sets = jnp.array([[True, True], [True, False], [False, True]])
         found = jnp.maximum(jax.vmap(solve)(sets), 0)
         errors = jax.vmap(residual)(found)
         return found[jnp.argmin(jnp.where(jnp.isnan(errors), jnp.inf, errors))]
-    y, z = _shortest(cosines, a, b)
-    return _polish(solve, residual, dual, y / jnp.sqrt(y @ cosines @ y), y > z)
+    y, z, size = _shortest(cosines, a, b)
+    return _polish(solve, residual, dual, y / size, y > z)
 
 
 def power_point(
@@ -211,17 +212,20 @@ def _nonnegative_qp(h: Array, f: Array) -> Array:
     return _polish(lambda active: _on_active(h, -f, active), residual, dual, y, y > z)
 
 
-def _shortest(c: Array, a: Array, b: Array) -> tuple[Array, Array]:
-    """argmin over y >= 0, a' y = 1 of b' y + |y' U|, and its slack, both > 0.
+def _shortest(c: Array, a: Array, b: Array) -> tuple[Array, Array, Array]:
+    """argmin over y >= 0, a' y = 1 of b' y + |y' U|, its slack, both > 0, and the norm.
 
     On the path the norm's gradient is u / (mu + sqrt(mu^2 + u' u)): the barrier of its cone.
     """
 
+    def norm(point):
+        mu = (point[0] * point[1]).mean()
+        root = jnp.sqrt(mu**2 + point[0] @ c @ point[0])
+        return mu + root, root
+
     def prepare(point):  # z = C y / size + b - level a
         y, z, level = point
-        g, mu = c @ y, (y * z).mean()
-        root = jnp.sqrt(mu**2 + y @ g)
-        size = mu + root
+        g, (size, root) = c @ y, norm(point)
         bent = (c - g[:, None] * g[None, :] / (size * root)) / size
         factor = cho_factor(bent + jnp.diag(z / y))
         by_level = cho_solve(factor, a)
@@ -235,7 +239,8 @@ def _shortest(c: Array, a: Array, b: Array) -> tuple[Array, Array]:
         return direction
 
     start = (jnp.ones_like(a) / a.sum(), jnp.ones_like(a), jnp.zeros_like(a[0]))
-    return _interior(prepare, lambda point: point[:2], start, centre=0.3)[:2]
+    point = _interior(prepare, lambda point: point[:2], start, centre=0.3)
+    return point[0], point[1], norm(point)[0]
 
 
 def _interior(prepare: Callable, pairs: Callable, start: tuple, centre: float = 0.0) -> tuple:

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-
-from gan_mtl.mtl import upgrad
 from mtl.oracles import (
     BASE,
     check_absent_and_broken,
@@ -18,6 +16,8 @@ from mtl.oracles import (
     regularised,
     solve,
 )
+
+from gan_mtl.mtl import upgrad
 
 WEIGHTING = upgrad()
 
