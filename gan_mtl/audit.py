@@ -250,7 +250,8 @@ def raw_gradient_norms(game: Game) -> Callable[[Key, Batch], Norms]:
     """A pure function: the gradient norm of every objective in every entry it claims.
 
     Before coefficients, all masks on, at a fresh initialisation:
-    `{turn: {objective: {entry: norm}}}`, to be judged by `check_alive`.
+    `{turn: {objective: {entry: norm}}}`, to be judged by `check_alive`. A penalty may start at its
+    minimum (a distance from the start): it is judged a little away from there.
     """
 
     def norms(key: Key, batch: Batch) -> Norms:
@@ -269,14 +270,27 @@ def raw_gradient_norms(game: Game) -> Callable[[Key, Batch], Norms]:
                 return {name: losses[name].values.mean() for name in turn.objectives}
 
             values, pullback = jax.vjp(totals, moving)
+            aside = pullback
+            if any(row.penalty for row in turn.objectives.values()):
+                _, aside = jax.vjp(totals, _step_aside(context.key, moving))
             found[turn.name] = {}
             for name, row in turn.objectives.items():
                 one_hot = {n: jnp.asarray(float(n == name), v.dtype) for n, v in values.items()}
-                (grads,) = pullback(one_hot)
+                (grads,) = (aside if row.penalty else pullback)(one_hot)
                 found[turn.name][name] = {e: optax.tree.norm(grads[e]) for e in row.entries}
         return found
 
     return norms
+
+
+def _step_aside(key: Key, params: Any) -> Any:
+    """The parameters with a little noise on each of them."""
+    leaves, structure = jax.tree.flatten(params)
+    keys = jax.random.split(key, len(leaves))
+    noise = [
+        1e-2 * jax.random.normal(k, x.shape, x.dtype) for k, x in zip(keys, leaves, strict=True)
+    ]
+    return jax.tree.unflatten(structure, [x + e for x, e in zip(leaves, noise, strict=True)])
 
 
 def check_alive(norms: Sequence[Norms]) -> None:

@@ -151,11 +151,14 @@ class Objective(NamedTuple):
         in a turn that is lazy itself times the number of its plays between two of the row.
     signed: whether the loss may be negative, or is bounded by nothing that training moves towards
         (adversarial ones): what needs positive losses refuses it.
+    penalty: whether the row is no task but a term that comes with one (a tie between networks): it
+        keeps its coefficient under any weighting, and makes no group a shared one.
     """
 
     entries: Mapping[str, Coefficient]
     every: int = 1
     signed: bool = False
+    penalty: bool = False
 
 
 class Weighting(NamedTuple):
