@@ -289,16 +289,18 @@ def _on_active(h: Array, right: Array, active: Array) -> Array:
 
 
 def _polish(solve: Callable, residual: Callable, dual: Callable, y: Array, active: Array) -> Array:
-    """Exact solves on the active set and its two corrections; what has the least residual."""
-    best, least = y, residual(y)
-    for _ in range(4):
+    """Exact solves on the active set and its three corrections; what has the least residual."""
+
+    def correct(_, carry):
+        best, least, active = carry
         found = solve(active)
         active = jnp.where(active, found > 0, dual(found) < 0)
         found = jnp.maximum(found, 0)
         error = residual(found)
         better = error <= least  # False for NaN
-        best, least = jnp.where(better, found, best), jnp.where(better, error, least)
-    return best
+        return jnp.where(better, found, best), jnp.where(better, error, least), active
+
+    return jax.lax.fori_loop(0, 4, correct, (y, residual(y), active))[0]
 
 
 def inverse_of_ones(cosines: Float[Array, "t t"], present: Bool[Array, " t"]) -> Float[Array, " t"]:

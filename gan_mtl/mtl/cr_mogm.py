@@ -37,7 +37,7 @@ def cr_mogm(weighting: Weighting, alpha: float = 0.9) -> Weighting:
     observed = weighting.observe
 
     def init(num_tasks):
-        return CrMogmState(weighting.init(num_tasks), jnp.full(num_tasks, 1 / num_tasks))
+        return CrMogmState(weighting.init(num_tasks), jnp.ones(num_tasks) / num_tasks)
 
     def update(key, losses, gramian, state):
         now, inner = weighting.update(key, losses, gramian, state.inner)

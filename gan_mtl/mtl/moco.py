@@ -46,7 +46,7 @@ def moco(
     def init(num_tasks, rows):
         return MocoState(
             jax.tree.map(jnp.zeros_like, rows),
-            jnp.full(num_tasks, 1 / num_tasks),
+            jnp.ones(num_tasks) / num_tasks,
             jnp.zeros((), jnp.int32),
         )
 

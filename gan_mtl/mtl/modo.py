@@ -36,4 +36,4 @@ def modo(gamma: float = 1e-3, rho: float = 0.1) -> Aggregator:
         direction = combine(w, without_broken(third, good))
         return *reported(direction, w, good), w.astype(state.dtype)
 
-    return Aggregator(lambda num_tasks: jnp.full(num_tasks, 1 / num_tasks), update, num_batches=3)
+    return Aggregator(lambda num_tasks: jnp.ones(num_tasks) / num_tasks, update, num_batches=3)

@@ -49,4 +49,4 @@ def sdmgrad(
         direction = combine(weights, without_broken(third, good))
         return *reported(direction, weights, good), w.astype(state.dtype)
 
-    return Aggregator(lambda num_tasks: jnp.full(num_tasks, 1 / num_tasks), update, num_batches=3)
+    return Aggregator(lambda num_tasks: jnp.ones(num_tasks) / num_tasks, update, num_batches=3)

@@ -41,7 +41,7 @@ def trimmed_mean(num_trimmed: int) -> Aggregator:
 
         def inside(row):
             kept = middle(row)
-            return ((row >= kept[0]) & (row <= kept[-1])).astype(losses.dtype)
+            return ((row >= kept[:1]) & (row <= kept[-1:])).astype(losses.dtype)
 
         direction = jax.tree.map(lambda row: middle(row).mean(axis=0), clean)
         size = sum(row[0].size for row in jax.tree.leaves(clean))

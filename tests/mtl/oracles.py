@@ -184,3 +184,18 @@ def min_norm(jacobian):
     rows = np.vstack([jacobian.T / size, np.ones(len(jacobian))])
     y, _ = nnls(rows, np.r_[np.zeros(jacobian.shape[1]), 1.0], maxiter=1000)
     return y / y.sum()
+
+
+def streams(steps, num_tasks=3, size=6):
+    """Rows [T, P] and positive losses [T] of so many steps, two lists."""
+    draw = np.random.default_rng(7)
+    rows = [draw.normal(size=(num_tasks, size)) for _ in range(steps)]
+    return rows, [draw.uniform(0.5, 2.0, size=num_tasks) for _ in range(steps)]
+
+
+def onto_simplex(v):
+    """The nearest point of the simplex, by sorting."""
+    u = np.sort(v)[::-1]
+    excess = np.cumsum(u) - 1
+    last = np.nonzero(u * np.arange(1, len(v) + 1) > excess)[0][-1]
+    return np.maximum(v - excess[last] / (last + 1), 0)

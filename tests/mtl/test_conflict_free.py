@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-
-from gan_mtl.mtl import conflict_free
 from mtl.oracles import (
     BASE,
     check_absent_and_broken,
@@ -16,6 +14,8 @@ from mtl.oracles import (
     one,
     solve,
 )
+
+from gan_mtl.mtl import conflict_free
 
 WEIGHTING = conflict_free()
 

@@ -39,8 +39,13 @@ def test_two_tasks(dtype):
 
 @pytest.mark.parametrize(
     "num_tasks, rank, dtype, tolerance",
-    [(3, None, np.float64, 1e-9), (11, 8, np.float64, 1e-7), (40, 30, np.float64, 1e-7)]
-    + [(3, None, np.float32, 1e-4), (11, None, np.float32, 1e-4)],
+    [
+        (3, None, np.float64, 1e-9),
+        (11, 8, np.float64, 1e-7),
+        (40, 30, np.float64, 1e-7),
+        (3, None, np.float32, 1e-4),
+        (11, None, np.float32, 1e-4),
+    ],
 )
 def test_is_the_exact_projection(num_tasks, rank, dtype, tolerance):
     rows = jacobians(num_tasks, rank=rank, n=8, seed=2)

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from mtl.oracles import check_absent_and_broken, check_hard_cases, jacobians, solve
 
 from gan_mtl.mtl import gradvac, pcgrad
-from mtl.oracles import check_absent_and_broken, check_hard_cases, jacobians, solve
 
 
 def turned(jacobian, phi, beta, orders):

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-
-from gan_mtl.mtl import imtl_g
 from mtl.oracles import (
     BASE,
     check_absent_and_broken,
@@ -14,6 +12,8 @@ from mtl.oracles import (
     one,
     solve,
 )
+
+from gan_mtl.mtl import imtl_g
 
 WEIGHTING = imtl_g()
 

@@ -4,8 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-
-from gan_mtl.mtl import pcgrad, upgrad
 from mtl.oracles import (
     BASE,
     check_absent_and_broken,
@@ -16,6 +14,8 @@ from mtl.oracles import (
     one,
     solve,
 )
+
+from gan_mtl.mtl import pcgrad, upgrad
 
 WEIGHTING = pcgrad()
 

@@ -23,7 +23,7 @@ WEIGHTING = upgrad()
 
 
 def test_published_value():
-    """TorchJD's holds its regulariser, 1e-4 of the trace: columns more here; exact are 10/9, 15/19."""
+    """TorchJD's holds its regulariser, 1e-4 of the trace: here more columns. Exact: 10/9, 15/19."""
     np.testing.assert_allclose(one(WEIGHTING, BASE), [10 / 9, 15 / 19], atol=1e-6)
     weights = one(WEIGHTING, regularised(BASE))
     np.testing.assert_allclose(weights, [1.1109, 0.7894], atol=1e-4)
