@@ -42,7 +42,7 @@ def layer(width):
 def run_layer(variables, group, x):
     """The same in NumPy."""
     p = variables.params[group]
-    return np.tanh(np.reshape(x, (len(x), -1)) @ np.asarray(p["w"]) + np.asarray(p["b"]))
+    return np.tanh(np.asarray(x).reshape(len(x), -1) @ np.asarray(p["w"]) + np.asarray(p["b"]))
 
 
 def places(width, stride=1):
@@ -112,8 +112,38 @@ def started(plan, n=8, seed=0):
 
 def features(plan, variables, x, tasks=None, **options):
     """The features of tasks, as NumPy arrays."""
-    found, _ = plan.apply(variables, x, tasks or plan.tasks, context(**options))
+    found = represented(plan, variables, x, tasks, **options)
     return {task: np.asarray(value) for task, value in found.features.items()}
+
+
+def represented(plan, variables, x, tasks=None, **options):
+    """Features, and losses of the architecture's own."""
+
+    def apply(variables, x):
+        return plan.apply(variables, x, tasks or plan.tasks, context(**options))[0]
+
+    return jax.jit(apply)(variables, x)
+
+
+def softmax(x):
+    shifted = np.exp(x - x.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def gate(variables, group, x):
+    """The weights of a `SoftmaxMixture`, in NumPy."""
+    kernel = np.asarray(variables.params[group]["gate"]["kernel"])
+    return softmax(np.asarray(x).reshape(len(x), -1) @ kernel)
+
+
+def mixture(weights, outputs):
+    return sum(weights[:, [i]] * output for i, output in enumerate(outputs))
+
+
+def with_params(variables, **groups):
+    """The variables with the parameters of some groups (`a__b` for `a/b`) replaced."""
+    replaced = {name.replace("__", "/"): tree for name, tree in groups.items()}
+    return variables._replace(params={**variables.params, **replaced})
 
 
 def heads(sources=False):

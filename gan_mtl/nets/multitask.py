@@ -114,7 +114,7 @@ class DSelectMixture(nn.Module):
         """The mixture, and what every selector gives to every expert (without n if per task)."""
         if len(experts) < 2:
             raise ValueError(
-                f"DSelectMixture chooses among two experts or more; got {len(experts)}."
+                f"DSelectMixture chooses among 2 experts or more, got {len(experts)}."
             )
         bits = (len(experts) - 1).bit_length()
         codes = np.array(list(itertools.product((False, True), repeat=bits))[: len(experts)])
