@@ -56,15 +56,16 @@ def test_cosines_reach_their_targets():
         np.testing.assert_allclose(np.asarray(weights) @ j, both, rtol=1e-9)
 
 
-@pytest.mark.parametrize("num_tasks", [2, 3, 11])
+@pytest.mark.parametrize("num_tasks", [2, 3])
 def test_the_first_step_is_pcgrad(num_tasks):
     rows = jacobians(num_tasks, n=8, seed=2)
     np.testing.assert_allclose(solve(gradvac(0.0), rows), solve(pcgrad(), rows), rtol=1e-9)
 
 
 def test_hard_cases():
-    check_hard_cases(gradvac())
-    check_absent_and_broken(gradvac(), constant=False)
+    weighting = gradvac()
+    check_hard_cases(weighting)
+    check_absent_and_broken(weighting, constant=False)
     with pytest.raises(ValueError, match="beta: expected a number in"):
         gradvac(beta=2.0)
 

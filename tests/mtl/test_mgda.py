@@ -85,5 +85,3 @@ def test_what_is_claimed():
 def test_hard_cases():
     check_hard_cases(WEIGHTING)
     check_absent_and_broken(WEIGHTING)
-    for normalise in ("l2", "loss+"):
-        check_absent_and_broken(mgda(normalise))

@@ -77,7 +77,7 @@ def test_what_is_claimed():
 
 def test_hard_cases():
     check_hard_cases(WEIGHTING)
-    check_absent_and_broken(upgrad(), constant=False)
+    check_absent_and_broken(WEIGHTING, constant=False)
 
 
 def test_a_preference_of_the_wrong_length_is_refused():
