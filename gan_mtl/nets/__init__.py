@@ -15,6 +15,8 @@ from gan_mtl.nets.layers import Dense as Dense
 from gan_mtl.nets.layers import dcgan_normal as dcgan_normal
 from gan_mtl.nets.layers import leaky_relu as leaky_relu
 from gan_mtl.nets.layers import lecun as lecun
+from gan_mtl.nets.lenet import LeNetHead as LeNetHead
+from gan_mtl.nets.lenet import LeNetTrunk as LeNetTrunk
 from gan_mtl.nets.minibatch import minibatch_stddev as minibatch_stddev
 from gan_mtl.nets.mlp import MLPGenerator as MLPGenerator
 from gan_mtl.nets.mlp import MLPTrunk as MLPTrunk
