@@ -85,7 +85,7 @@ ALL = {
     "cgc": lambda tasks: arch.cgc(tasks, (layer(5),), (layer(5),), MIXTURE),
     "ple": lambda tasks: arch.ple(tasks, (LEVEL,) * 3, MIXTURE),
     "mtan": lambda tasks: arch.mtan(
-        tasks, BLOCKS, linen(nets.Attention()), linen(nets.AttentionLink())
+        tasks, BLOCKS, linen(nets.Attention()), linen(nets.AttentionLink(batch_norm=False))
     ),
     "dselect_k": lambda tasks: arch.dselect_k(
         tasks, (layer(5),) * 3, linen(nets.DSelectMixture(2)), entropy=0.01
@@ -108,6 +108,19 @@ def started(plan, n=8, seed=0):
     """Variables and images."""
     x = images(n, seed)
     return starting(jax.jit(plan.init)(jax.random.fold_in(KEY, seed), x)), x
+
+
+def filled(shapes, seed=0):
+    """Arrays of these shapes with draws of NumPy in them, positive variances: no initialisation."""
+    rng = np.random.default_rng(seed)
+
+    def fill(path, leaf):
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            return np.zeros(leaf.shape, leaf.dtype)
+        values = 0.5 * rng.standard_normal(leaf.shape)
+        return np.asarray(np.exp(values) if "'var'" in str(path) else values, leaf.dtype)
+
+    return jax.tree_util.tree_map_with_path(fill, shapes)
 
 
 def features(plan, variables, x, tasks=None, **options):

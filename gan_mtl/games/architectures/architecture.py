@@ -78,7 +78,8 @@ def from_forward(
     def init(key: Key, images: Array) -> dict[str, dict[str, PyTree]]:
         context = Context(jax.random.fold_in(key, 0), jnp.zeros((), jnp.int32))
         forming: Any = _Forming(key, {})  # stands for variables, in `run` and in `of`
-        return forward(forming, images, tasks, context)[1].groups
+        formed: Any = forward(forming, images, tasks, context)[1]
+        return formed.groups
 
     return Architecture(tasks, init, forward, groups, objectives or {})
 

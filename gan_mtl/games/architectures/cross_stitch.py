@@ -29,7 +29,7 @@ def cross_stitch(tasks: Tasks, stages: tuple[Network, ...], stitch: Network) -> 
     last = len(stages) - 1
 
     def forward(variables, images, wanted, context):
-        outputs = dict.fromkeys(tasks, images)
+        outputs = {t: images for t in tasks}
         for s, stage in enumerate(stages):
             for t in tasks:
                 outputs[t], variables = run(

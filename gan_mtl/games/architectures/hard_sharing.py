@@ -17,6 +17,6 @@ def hard_sharing(tasks: Tasks, trunk: Network) -> Architecture:
 
     def apply(variables, images, tasks, context):
         features, variables = variables.apply(trunk, "trunk", images, context=context)
-        return Represented(dict.fromkeys(tasks, features)), variables
+        return Represented({t: features for t in tasks}), variables
 
     return Architecture(tasks, init, apply, lambda task: ("trunk",), common=True)

@@ -59,7 +59,7 @@ def ple(tasks: Tasks, levels: tuple[Level, ...], gate: Network) -> Architecture:
     last = len(levels) - 1
 
     def forward(variables, images, wanted, context):
-        shared, private = images, dict.fromkeys(tasks, images)
+        shared, private = images, {t: images for t in tasks}
         for j, level in enumerate(levels):
             own = {}
             common, variables = run_all(variables, level.shared, f"experts/{j}", shared, context)

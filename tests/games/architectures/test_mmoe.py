@@ -1,6 +1,7 @@
 """Mixtures of experts against NumPy; one expert is hard sharing."""
 
 import architectures as tiny
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def test_experts_are_shared_and_gates_private():
 def test_experts_of_several_shapes_are_refused():
     plan = arch.mmoe(tiny.TASKS, (tiny.layer(5), tiny.layer(4)), tiny.MIXTURE)
     with pytest.raises(ValueError, match=r"one shape are needed.*\(8, 5\), \(8, 4\)"):
-        plan.init(tiny.KEY, tiny.images())
+        jax.eval_shape(plan.init, tiny.KEY, tiny.images())
 
 
 def test_maps_are_mixed_too():

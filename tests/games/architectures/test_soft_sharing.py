@@ -35,14 +35,16 @@ def test_without_a_tie_a_step_is_that_of_single_task_networks():
     together = alternating(
         multitask(arch.soft_sharing(tiny.TASKS, tiny.layer(5)), tiny.heads(), optax.sgd(0.1))
     )
-    start = together.init(tiny.KEY, batch)
+    start = jax.jit(together.init)(tiny.KEY, batch)
     after, _ = jax.jit(together.update)(tiny.KEY, start, batch)
     for head in tiny.heads():
         groups = (f"trunk/{head.name}", f"heads/{head.name}")
         alone = alternating(
             multitask(arch.soft_sharing((head.name,), tiny.layer(5)), (head,), optax.sgd(0.1))
         )
-        state = alone.init(tiny.KEY, batch)._replace(params={g: start.params[g] for g in groups})
+        state = jax.jit(alone.init)(tiny.KEY, batch)._replace(
+            params={g: start.params[g] for g in groups}
+        )
         expected, _ = jax.jit(alone.update)(tiny.KEY, state, batch)
         for group in groups:
             for a, b in zip(
@@ -93,7 +95,7 @@ def test_a_strong_tie_brings_the_networks_together():
     plan = arch.soft_sharing(tiny.TASKS, tiny.layer(5), tie=arch.l2_tie, weight=4.0)
     updater = alternating(multitask(plan, tiny.heads(), optax.sgd(0.1)))
     batch = tiny.batch()
-    state, update = updater.init(tiny.KEY, batch), jax.jit(updater.update)
+    state, update = jax.jit(updater.init)(tiny.KEY, batch), jax.jit(updater.update)
     first = None
     for i in range(20):
         state, metrics = update(jax.random.fold_in(tiny.KEY, i), state, batch)

@@ -21,7 +21,7 @@ def trained():
     """A single-task network of task a, after some steps."""
     game = multitask(arch.soft_sharing(("a",), tiny.layer(5)), tiny.heads()[:1], optax.sgd(0.5))
     updater, batch = alternating(game), tiny.batch()
-    state, update = updater.init(KEY, batch), jax.jit(updater.update)
+    state, update = jax.jit(updater.init)(KEY, batch), jax.jit(updater.update)
     for i in range(3):
         state, _ = update(jax.random.fold_in(KEY, i), state, batch)
     return {"params": state.params["trunk/a"], **state.state["trunk/a"]}
@@ -29,8 +29,8 @@ def trained():
 
 def test_a_task_starts_from_another_s_parameters():
     source = trained()
-    groups = arch.transfer(PLAN, {"trunk/b": source}).init(KEY, tiny.images())
-    fresh = PLAN.init(KEY, tiny.images())
+    groups = jax.jit(arch.transfer(PLAN, {"trunk/b": source}).init)(KEY, tiny.images())
+    fresh = jax.jit(PLAN.init)(KEY, tiny.images())
     assert set(groups) == set(fresh)
     np.testing.assert_array_equal(groups["trunk/b"]["params"]["w"], source["params"]["w"])
     np.testing.assert_array_equal(groups["trunk/a"]["params"]["w"], fresh["trunk/a"]["params"]["w"])
@@ -39,8 +39,8 @@ def test_a_task_starts_from_another_s_parameters():
 def test_collections_are_transferred_too():
     trunk = tiny.linen(nets.CNNTrunk((3,), norm="batch"))
     plan = arch.hard_sharing(tiny.TASKS, trunk)
-    source = jax.tree.map(lambda x: x + 1, plan.init(KEY, tiny.images()))
-    groups = arch.transfer(plan, source, alpha=1.0).init(jax.random.key(3), tiny.images())
+    source = tiny.filled(jax.eval_shape(plan.init, KEY, tiny.images()))
+    groups = jax.jit(arch.transfer(plan, source, alpha=1.0).init)(KEY, tiny.images())
     for a, b in zip(
         jax.tree.leaves(groups["trunk"]), jax.tree.leaves(source["trunk"]), strict=True
     ):
@@ -59,7 +59,7 @@ def test_the_pull_to_the_start_is_a_row_equal_to_the_optimizer_s():
     ends = []
     for game in (by_row, by_optimizer):
         updater = alternating(game)
-        state, update = updater.init(KEY, batch), jax.jit(updater.update)
+        state, update = jax.jit(updater.init)(KEY, batch), jax.jit(updater.update)
         for i in range(4):
             state, metrics = update(jax.random.fold_in(KEY, i), state, batch)
         ends.append((state, metrics))
@@ -101,7 +101,7 @@ def test_a_penalty_that_depends_on_nothing_is_dead_wherever_it_starts():
 def test_groups_that_do_not_fit_are_refused_by_name():
     source = trained()
     with pytest.raises(ValueError, match=r"'trunk' is no group.*\['trunk/a', 'trunk/b'\]"):
-        arch.transfer(PLAN, {"trunk": source}).init(KEY, tiny.images())
+        jax.eval_shape(arch.transfer(PLAN, {"trunk": source}).init, KEY, tiny.images())
     wrong = {"params": {**source["params"], "w": jnp.ones((16, 4))}}
     with pytest.raises(ValueError, match=r"'trunk/b' has the shapes.*\(16, 5\).*\(16, 4\)"):
-        arch.transfer(PLAN, {"trunk/b": wrong}).init(KEY, tiny.images())
+        jax.eval_shape(arch.transfer(PLAN, {"trunk/b": wrong}).init, KEY, tiny.images())
