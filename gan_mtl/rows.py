@@ -123,10 +123,14 @@ def feature_gramian(turn: Turn, pullback: Pullback, scalars: Scalars, columns: C
     return wide @ wide.T
 
 
-def init_state(turn: Turn) -> PyTree:
+def init_state(turn: Turn, params: dict[str, PyTree]) -> PyTree:
     """The weighting's first state; with the last weights where they are used again."""
     assert turn.weighting is not None
     count = len(table.weighted(turn))
+    if isinstance(turn.weighting, Aggregator) and turn.weighting.keeps_rows:
+        shared = {group: params[group] for group in table.shared_groups(turn)}
+        still = jax.tree.map(lambda x: jnp.zeros((count, *x.shape), x.dtype), shared)
+        return turn.weighting.init(count, still)
     state = turn.weighting.init(count)
     return state if turn.rows.every == 1 else {"of": state, "weights": jnp.ones(count)}
 

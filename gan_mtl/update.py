@@ -122,7 +122,9 @@ def _init(game: Game, key: Key, batch: Batch) -> TrainState:
         state=state,
         opt={turn.name: _init_optimizer(turn, params) for turn in game.turns},
         weighting={
-            turn.name: rows.init_state(turn) for turn in game.turns if turn.weighting is not None
+            turn.name: rows.init_state(turn, params)
+            for turn in game.turns
+            if turn.weighting is not None
         },
         ema={
             name: jax.tree.map(jnp.copy, {"params": params[name], "state": state[name]})

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from gan_mtl import parallel
+from gan_mtl import mtl, parallel
 from gan_mtl.types import (
     Aggregator,
     Game,
@@ -212,3 +212,21 @@ def test_a_tap_is_the_identity_where_nothing_is_asked():
     variables = Variables({"trunk": {"u": jnp.ones((D, Z))}}, {"trunk": {}})
     z = jnp.arange(4.0)
     assert variables.tap(z) is z
+
+
+@pytest.mark.parametrize("name", ["moco", "dbmtl", "excess", "sdmgrad", "modo", "graddrop"])
+def test_aggregators_that_keep_rows_or_take_batches_run_in_a_game(name):
+    sizes = (1.0, 0.5, 2.0)  # no task is ascended: two of them take logarithms
+    factory = getattr(mtl, name)()
+    with jax.enable_x64(True):
+        updater = alternating(game(factory, sizes=sizes))
+        batch = batch_of(0, 12 * factory.num_batches)
+        state = updater.init(KEY, batch)
+        update = jax.jit(updater.update)
+        start = state
+        for step in range(3):
+            state, metrics = update(jax.random.fold_in(KEY, step), state, batch)
+        same = jax.tree.structure(start.weighting) == jax.tree.structure(state.weighting)
+        moved = np.abs(np.asarray(state.params["trunk"]["u"] - start.params["trunk"]["u"]))
+    assert same and 0 < moved.max() < 1
+    assert all(np.isfinite(value) for value in metrics.values())
