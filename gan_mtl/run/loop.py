@@ -53,7 +53,7 @@ class Interrupted(Exception):
 
 
 class NonFiniteLossError(FloatingPointError):
-    """A loss, gradient or parameter is NaN or infinite; the message says where, and the way back."""
+    """A loss, gradient or parameter is not finite; the message says where, and the way back."""
 
 
 class Progress(NamedTuple):
