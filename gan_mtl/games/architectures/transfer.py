@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_mtl.games.architectures.architecture import Architecture
-from gan_mtl.types import Coefficient, Loss, Objective, PyTree
+from gan_mtl.types import Array, Coefficient, Loss, Objective, PyTree
 
 
 def transfer(
@@ -45,7 +45,7 @@ def transfer(
         groups = architecture.init(key, images)
         for name, variables in source.items():
             _check(name, variables, groups)
-        started = {n: jax.tree.map(jnp.asarray, dict(v)) for n, v in source.items()}
+        started = {n: jax.tree.map(_as, dict(v), groups[n]) for n, v in source.items()}
         copies = {n: jax.tree.map(jnp.copy, v["params"]) for n, v in started.items()}
         held = {f"start/{n}": {"params": params} for n, params in copies.items()}
         return {**groups, **started, **(held if penalised else {})}
@@ -74,6 +74,10 @@ def transfer(
         objectives={**architecture.objectives, "l2_sp": row},
         frozen=(*architecture.frozen, *(f"start/{name}" for name in source)),
     )
+
+
+def _as(given: Array, fresh: Array) -> Array:
+    return jnp.asarray(given, fresh.dtype)
 
 
 def _check(name: str, given: Mapping[str, PyTree], groups: Mapping[str, PyTree]) -> None:

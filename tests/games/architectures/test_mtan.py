@@ -45,7 +45,8 @@ def link(params, attended):
 
 
 def test_tasks_attend_to_the_trunk_and_to_what_they_attended_to_before():
-    plan = tiny.ALL["mtan"](tiny.TASKS)
+    unit, join = tiny.linen(nets.Attention()), tiny.linen(nets.AttentionLink())
+    plan = arch.mtan(tiny.TASKS, tiny.BLOCKS, unit, join)
     variables, x = tiny.started(plan)
     p, attended = np.asarray(x), {}
     for j in range(2):
