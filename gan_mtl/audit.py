@@ -13,6 +13,7 @@ from gan_mtl import table
 from gan_mtl.gradients import take_slice
 from gan_mtl.types import (
     BATCH_STATISTIC,
+    EXACT,
     Aggregator,
     Array,
     Batch,
@@ -60,6 +61,7 @@ def check_table(game: Game) -> None:
             if row.every < 1:
                 raise ValueError(f"Objective {turn.name}/{name}: every must be at least 1.")
         _check_weighting(turn)
+        _check_rows(turn)
         for group in table.moved_groups(turn):
             if all(turn.objectives[name].every > 1 for name in table.movers(turn, group)):
                 raise ValueError(
@@ -89,6 +91,48 @@ def _check_weighting(turn) -> None:
         raise ValueError(
             f"Turn {turn.name!r} has a loss weighting, but all its objectives are ascended or lazy."
         )
+    signed = [name for name in table.weighted(turn) if turn.objectives[name].signed]
+    if weighting.positive and signed:
+        raise ValueError(
+            f"The weighting {_factory(weighting)!r} of turn {turn.name!r} needs positive losses, "
+            f"but its objectives {signed} are signed: they may be negative, or have no minimum to "
+            "go to. Use a weighting that looks at gradients only (mgda, nash, upgrad) or takes "
+            "losses of any sign (equal, fixed, rlw, hypervolume, gman)."
+        )
+
+
+def _check_rows(turn) -> None:
+    weighting, rows = turn.weighting, turn.rows
+    if rows.every < 1 or rows.of not in ("parameters", "features"):
+        raise ValueError(
+            f"Turn {turn.name!r}: {rows} is not understood; every is at least 1, of is "
+            "'parameters' or 'features'."
+        )
+    if rows == EXACT:
+        return
+    if weighting is None:
+        raise ValueError(f"Turn {turn.name!r} has {rows} but no weighting: give it one.")
+    if isinstance(weighting, Aggregator) and (rows.every > 1 or rows.of == "features"):
+        raise ValueError(
+            f"Turn {turn.name!r}: {_factory(weighting)!r} needs the rows themselves at every step; "
+            "kept weights and rows of features are for weightings."
+        )
+    if rows.of == "features":
+        shared = table.shared_groups(turn)
+        for name in table.weighted(turn):
+            row = turn.objectives[name]
+            found = {c for e, c in row.entries.items() if group_of(e) in shared}
+            if len(found) > 1:
+                raise ValueError(
+                    f"Objective {turn.name}/{name} has several coefficients {found} on shared "
+                    "groups; rows of features stand for all of them: use rows of parameters."
+                )
+
+
+def _factory(weighting: Weighting | Aggregator) -> str:
+    """The name of the function that made a weighting, from the functions that it holds."""
+    init = weighting.init
+    return getattr(init, "__qualname__", repr(init)).split(".")[0]
 
 
 def check_groups(game: Game, groups: Mapping[str, Any]) -> None:
@@ -148,12 +192,19 @@ def check_outcomes(game: Game, groups: Mapping[str, Any], batch: Batch, key: Key
 
 def check_batch(game: Game, batch: Batch, accumulate: int = 1) -> None:
     """Raises ValueError if a leaf of the batch does not divide into the game's slices."""
-    parts = slices(game) * accumulate
+    batches = max(table.num_batches(turn) for turn in game.turns)
+    if accumulate > 1 and (batches > 1 or any(t.rows.of == "features" for t in game.turns)):
+        raise ValueError(
+            f"accumulate={accumulate} goes neither with rows of features nor with an aggregator "
+            "that takes several batches: use accumulate=1."
+        )
+    parts = slices(game) * accumulate * batches
     for name, x in batch.items():
         if x.ndim == 0 or x.shape[0] == 0 or x.shape[0] % parts:
             raise ValueError(
                 f"Batch entry {name!r} has shape {x.shape}; its first axis must be a multiple of "
-                f"{parts} (repeats {slices(game)} times accumulate {accumulate}), per device."
+                f"{parts} (repeats {slices(game)} times accumulate {accumulate} times the batches "
+                f"of an aggregator, {batches}), per device."
             )
 
 
@@ -199,7 +250,8 @@ def raw_gradient_norms(game: Game) -> Callable[[Key, Batch], Norms]:
     """A pure function: the gradient norm of every objective in every entry it claims.
 
     Before coefficients, all masks on, at a fresh initialisation:
-    `{turn: {objective: {entry: norm}}}`, to be judged by `check_alive`.
+    `{turn: {objective: {entry: norm}}}`, to be judged by `check_alive`. A penalty may start at its
+    minimum (a distance from the start): it is judged a little away from there.
     """
 
     def norms(key: Key, batch: Batch) -> Norms:
@@ -218,14 +270,27 @@ def raw_gradient_norms(game: Game) -> Callable[[Key, Batch], Norms]:
                 return {name: losses[name].values.mean() for name in turn.objectives}
 
             values, pullback = jax.vjp(totals, moving)
+            aside = pullback
+            if any(row.penalty for row in turn.objectives.values()):
+                _, aside = jax.vjp(totals, _step_aside(context.key, moving))
             found[turn.name] = {}
             for name, row in turn.objectives.items():
                 one_hot = {n: jnp.asarray(float(n == name), v.dtype) for n, v in values.items()}
-                (grads,) = pullback(one_hot)
+                (grads,) = (aside if row.penalty else pullback)(one_hot)
                 found[turn.name][name] = {e: optax.tree.norm(grads[e]) for e in row.entries}
         return found
 
     return norms
+
+
+def _step_aside(key: Key, params: Any) -> Any:
+    """The parameters with a little noise on each of them."""
+    leaves, structure = jax.tree.flatten(params)
+    keys = jax.random.split(key, len(leaves))
+    noise = [
+        1e-2 * jax.random.normal(k, x.shape, x.dtype) for k, x in zip(keys, leaves, strict=True)
+    ]
+    return jax.tree.unflatten(structure, [x + e for x, e in zip(leaves, noise, strict=True)])
 
 
 def check_alive(norms: Sequence[Norms]) -> None:

@@ -7,25 +7,25 @@ the local gradients is the gradient of the global loss, masked losses included.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import functools
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from gan_mtl import rows as rows_lib
 from gan_mtl import table
-from gan_mtl.mtl.gramian import from_weighting
 from gan_mtl.types import (
+    TAP,
     Aggregator,
     Array,
     Batch,
     Context,
-    Key,
     Loss,
     Outcome,
     PyTree,
     Turn,
     Variables,
-    Weighting,
     group_of,
 )
 
@@ -126,6 +126,7 @@ def turn_pass(
     batch: Batch,
     context: Context,
     accumulate: int = 1,
+    weigh: bool = True,
 ) -> Pass:
     """Gradients, losses and new collections of one turn on one slice of the batch.
 
@@ -133,153 +134,104 @@ def turn_pass(
         names: the objectives that are due; the others are neither computed nor reported.
         batch: the turn's slice; every leaf has its examples along the first axis.
         accumulate: number of slices the batch is worked through in, one after another.
+        weigh: whether the weights are due; otherwise the last ones are used again.
     """
     rows = {name: turn.objectives[name] for name in names}
-    moving = tuple(dict.fromkeys(e for row in rows.values() for e in row.entries))
-    columns = {
-        entry: {
-            name: table.coefficient(row.entries[entry], context.step, table.times(row, turn))
-            for name, row in rows.items()
-            if entry in row.entries
-        }
-        for entry in moving
-    }
-    slices = _slices(batch, context, accumulate)
+    columns = rows_lib.columns_of(turn, rows, context.step)
+    how = _how(turn, accumulate, weigh)
+    count = table.num_batches(turn)
+    slices = _slices(batch, context, max(accumulate, count))
     denominators = None
     if accumulate > 1:  # only masks are used: the networks' passes are dead code
         passes = [turn.losses(Variables(params, state), part, c) for part, c in slices]
         denominators = _denominators([_everything(p) for p in passes], context.axis_name)
-
-    split = _needs_rows(turn, accumulate)
-    moving_params = {entry: params[group_of(entry)] for entry in moving}
-    collected, losses, metrics, weights, after = None, None, None, {}, state
+    moving = {entry: params[group_of(entry)] for entry in columns}
+    weights = rows_lib.kept_weights(turn, weighting_state) if how == "kept" else {}
+    found, values, seen, after = [], [], [], state
     for part, part_context in slices:
+        taps = {}
+        if how == "features":
+            taps = _taps(turn, Variables(params, state), part, part_context)
 
-        def shares(moving_params, part=part, part_context=part_context):
-            everything = Variables({**params, **moving_params}, state)
-            outcome = turn.losses(everything, part, part_context)
-            found = _everything(outcome)
-            counts = denominators or _denominators([found], context.axis_name)
-            values = {name: _share(loss, counts[name]) for name, loss in found.items()}
-            seen = {name: values[name] for name in outcome.metrics}
-            return {name: values[name] for name in names}, (outcome.variables.state, seen)
+        def shares(moving, part=part, part_context=part_context):
+            outcome = turn.losses(Variables({**params, **moving}, state), part, part_context)
+            every = _everything(outcome)
+            counts = denominators or _denominators([every], context.axis_name)
+            scalars = {name: _share(loss, counts[name]) for name, loss in every.items()}
+            metrics = {name: scalars[name] for name in outcome.metrics}
+            return {name: scalars[name] for name in names}, (outcome.variables.state, metrics)
 
         # Every slice starts from the same collections: what no batch enters ends up as in one pass.
-        values, pullback, (after, seen) = jax.vjp(shares, moving_params, has_aux=True)
-        if split:
-            found = {name: _row(pullback, values, columns, name) for name in names}
+        scalars, pullback, (after, metrics) = jax.vjp(shares, {**moving, **taps}, has_aux=True)
+        if how == "rows":
+            found.append(rows_lib.rows(turn, pullback, scalars, columns))
         else:
-            totals = reduce_sum(values, context.axis_name)
-            weights, weighting_state = _loss_weights(turn, totals, weighting_state, context)
-            found = _columns(pullback, values, columns, weights, rows)
-        collected = _add(collected, found)
-        losses, metrics = _add(losses, values), _add(metrics, seen)
-        if accumulate > 1:
-            moving_params, collected = jax.lax.optimization_barrier((moving_params, collected))
+            if how != "kept":
+                weights, weighting_state = _weights(
+                    turn, how, pullback, scalars, columns, weighting_state, context
+                )
+            found.append(rows_lib.weigh_columns(turn, pullback, scalars, columns, weights))
+        values.append(scalars)
+        seen.append(metrics)
+        if len(slices) > 1:
+            moving, found[-1] = jax.lax.optimization_barrier((moving, found[-1]))
 
-    collected, losses, metrics = reduce_sum((collected, losses, metrics), context.axis_name)
-    grads = collected
-    if split:
-        grads, weights, weighting_state = _aggregate(
-            turn, rows, collected, losses, weighting_state, context
+    totals, metrics = (reduce_sum(_sum(x, count), context.axis_name) for x in (values, seen))
+    if how != "rows":
+        grads = reduce_sum(_sum(found, 1), context.axis_name)
+    else:
+        found = reduce_sum(found if count > 1 else [_sum(found, 1)], context.axis_name)
+        scalars = reduce_sum(values, context.axis_name) if count > 1 else [totals]
+        grads, weights, weighting_state = rows_lib.aggregate(
+            turn, rows, found, scalars, weighting_state, context
         )
-    return Pass(grads, losses, metrics, after, weights, weighting_state)
+    return Pass(grads, totals, metrics, after, weights, weighting_state)
 
 
-def _needs_rows(turn: Turn, accumulate: int) -> bool:
-    """Whether objectives must be differentiated one by one."""
+How = Literal["sum", "losses", "features", "kept", "rows"]
+
+
+def _how(turn: Turn, accumulate: int, weigh: bool) -> How:
+    """How the turn comes from losses to gradients; one backward pass, except for "rows"."""
     weighting = turn.weighting
     if weighting is None:
-        return False
-    return isinstance(weighting, Aggregator) or weighting.needs_gramian or accumulate > 1
+        return "sum"
+    if not weigh:
+        return "kept"
+    if isinstance(weighting, Aggregator):
+        return "rows"
+    if weighting.needs_gramian:
+        return "features" if turn.rows.of == "features" else "rows"
+    return "losses" if accumulate == 1 else "rows"
 
 
-def _add(total: PyTree | None, tree: PyTree) -> PyTree:
-    return tree if total is None else jax.tree.map(jnp.add, total, tree)
-
-
-def _cotangent(values: dict[str, Array], column: dict[str, Array]) -> dict[str, Array]:
-    return {
-        name: jnp.asarray(column[name], value.dtype) if name in column else jnp.zeros_like(value)
-        for name, value in values.items()
-    }
-
-
-def _columns(pullback, values, columns, weights, rows) -> dict[str, PyTree]:
-    """Gradients by group, with one backward pass per distinct column of the table."""
-    patterns: dict[tuple, list[str]] = {}
-    for entry in columns:
-        pattern = tuple(
-            (name, row.entries[entry]) for name, row in rows.items() if entry in row.entries
+def _taps(turn: Turn, variables: Variables, batch: Batch, context: Context) -> dict[str, Array]:
+    """Zeros in the shape of the representation, for gradients with respect to it."""
+    shape = jax.eval_shape(lambda v, b: turn.losses(v, b, context).features, variables, batch)
+    if shape is None:
+        raise ValueError(
+            f"Turn {turn.name!r} has rows of 'features', but its outcome names none: pass the "
+            "shared representation through `variables.tap` and return it as `Outcome.features`, or "
+            "use rows of 'parameters'."
         )
-        patterns.setdefault(pattern, []).append(entry)
-    grads: dict[str, PyTree] = {}
-    for same in patterns.values():
-        column = {n: c * weights.get(n, 1.0) for n, c in columns[same[0]].items()}
-        (found,) = pullback(_cotangent(values, column))
-        for entry in same:
-            group = group_of(entry)
-            grads[group] = _add(grads.get(group), found[entry])
-    return grads
+    return {TAP: jnp.zeros(shape.shape, shape.dtype)}
 
 
-def _row(pullback, values, columns, name: str) -> dict[str, PyTree]:
-    """One objective's gradient by group, coefficients and signs included."""
-    (found,) = pullback(_cotangent(values, {name: jnp.ones_like(values[name])}))
-    row: dict[str, PyTree] = {}
-    for entry, column in columns.items():
-        if name in column:
-            scaled = jax.tree.map(
-                lambda g, c=column[name]: g * jnp.asarray(c, g.dtype), found[entry]
-            )
-            row[group_of(entry)] = _add(row.get(group_of(entry)), scaled)
-    return row
-
-
-def _loss_weights(turn, losses, state, context) -> tuple[dict[str, Array], PyTree]:
-    if turn.weighting is None:
+def _weights(turn, how: How, pullback, scalars, columns, state, context):
+    """Weights by objective before the backward pass, and the weighting's new state."""
+    if how == "sum":
         return {}, state
     names = table.weighted(turn)
-    vector = jax.lax.stop_gradient(jnp.stack([losses[name] for name in names]))
-    weights, state = turn.weighting.update(_weighting_key(context), vector, None, state)
-    return dict(zip(names, weights, strict=True)), state
+    totals = reduce_sum(scalars, context.axis_name)
+    vector = jax.lax.stop_gradient(jnp.stack([totals[name] for name in names]))
+    products = None
+    if how == "features":
+        products = rows_lib.feature_gramian(turn, pullback, scalars, columns)
+        products = reduce_sum(products, context.axis_name)
+    return rows_lib.weights_of(turn, vector, products, state, context)
 
 
-def _weighting_key(context: Context) -> Key:
-    return context.fold("weighting").key
-
-
-def _aggregate(turn, rows, gradients, losses, state, context):
-    """Puts per-objective gradients together: the aggregator over the shared groups, the rest added.
-
-    Returns: gradients by group, weights by objective, the weighting's new state.
-    """
-    names = table.weighted(turn)
-    weighting = turn.weighting
-    aggregator = from_weighting(weighting) if isinstance(weighting, Weighting) else weighting
-    shared = table.shared_groups(turn)
-    zeros = {
-        group: jax.tree.map(
-            jnp.zeros_like, next(g[group] for g in gradients.values() if group in g)
-        )
-        for group in shared
-    }
-    stacked = {
-        group: jax.tree.map(
-            lambda *leaves: jnp.stack(leaves),
-            *[gradients[name].get(group, zeros[group]) for name in names],
-        )
-        for group in shared
-    }
-    vector = jnp.stack([losses[name] for name in names])
-    direction, weights, state = aggregator.update(_weighting_key(context), vector, stacked, state)
-    grads = dict(direction)
-    for name in rows:
-        for group, gradient in gradients[name].items():
-            if name in names and group in shared:
-                continue
-            if name in names and aggregator.scales_private:
-                weight = weights[names.index(name)]
-                gradient = jax.tree.map(lambda g, w=weight: g * w.astype(g.dtype), gradient)
-            grads[group] = _add(grads.get(group), gradient)
-    return grads, dict(zip(names, weights, strict=True)), state
+def _sum(parts: list[PyTree], means: int) -> PyTree:
+    """The sum of the slices' trees; over `means` independent batches their mean."""
+    total = functools.reduce(functools.partial(jax.tree.map, jnp.add), parts)
+    return total if means == 1 else jax.tree.map(lambda x: x / means, total)

@@ -6,7 +6,17 @@ import math
 
 from jax import numpy as jnp
 
-from gan_mtl.types import Array, Coefficient, Game, Objective, Schedule, Turn, Weighting, group_of
+from gan_mtl.types import (
+    Aggregator,
+    Array,
+    Coefficient,
+    Game,
+    Objective,
+    Schedule,
+    Turn,
+    Weighting,
+    group_of,
+)
 
 
 def entries(turn: Turn) -> tuple[str, ...]:
@@ -29,8 +39,15 @@ def movers(turn: Turn, group: str) -> tuple[str, ...]:
 
 
 def shared_groups(turn: Turn) -> tuple[str, ...]:
-    """The groups that two or more objectives of the turn move: the columns of the Jacobian."""
-    return tuple(group for group in moved_groups(turn) if len(movers(turn, group)) > 1)
+    """The groups that two or more objectives of the turn move: the columns of the Jacobian.
+
+    Rows that are a `penalty` do not count.
+    """
+
+    def tasks(group: str) -> list[str]:
+        return [name for name in movers(turn, group) if not turn.objectives[name].penalty]
+
+    return tuple(group for group in moved_groups(turn) if len(tasks(group)) > 1)
 
 
 def ascends(row: Objective) -> bool:
@@ -41,22 +58,29 @@ def ascends(row: Objective) -> bool:
 def weighted(turn: Turn) -> tuple[str, ...]:
     """The objectives that enter the turn's weighting, in order; the others keep weight one.
 
-    Lazy rows never enter. A loss weighting takes no ascended objective; a Gramian method takes the
-    objectives that move a shared group.
+    Lazy rows and penalties never enter. A loss weighting takes no ascended objective; a Gramian
+    method takes the objectives that move a shared group.
     """
     if turn.weighting is None:
         return ()
-    steady = [name for name, row in turn.objectives.items() if row.every == 1]
+    rows = turn.objectives.items()
+    steady = [name for name, row in rows if row.every == 1 and not row.penalty]
     if isinstance(turn.weighting, Weighting) and not turn.weighting.needs_gramian:
         return tuple(name for name in steady if not ascends(turn.objectives[name]))
     shared = {name for group in shared_groups(turn) for name in movers(turn, group)}
     return tuple(name for name in steady if name in shared)
 
 
+def num_batches(turn: Turn) -> int:
+    """How many independent batches the turn's aggregator takes."""
+    return turn.weighting.num_batches if isinstance(turn.weighting, Aggregator) else 1
+
+
 def periods(game: Game) -> tuple[int, ...]:
-    """The distinct periods above one of the game's lazy rows and turns, rising."""
+    """The distinct periods above one of the game's lazy rows, turns and weights, rising."""
     found = {turn.every for turn in game.turns}
     found |= {row.every for turn in game.turns for row in turn.objectives.values()}
+    found |= {turn.rows.every for turn in game.turns}
     return tuple(sorted(found - {1}))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -98,6 +98,13 @@ class Variables(NamedTuple):
         state = {**self.state, group_of(entry): {**self.state[group_of(entry)], **collections}}
         return outputs, self._replace(state=state)
 
+    def tap(self, features: Array) -> Array:
+        """The shared representation, where gradients with respect to it may be asked for."""
+        return features + self.params[TAP] if TAP in self.params else features
+
+
+TAP = "@features"  # the entry of the zeros that `Variables.tap` adds
+
 
 def starting(groups: Mapping[str, Mapping[str, PyTree]]) -> Variables:
     """The variables of freshly initialised groups, `{group: {"params": ..., ...}}`."""
@@ -126,11 +133,14 @@ class Outcome(NamedTuple):
     """What a turn's function returns: every objective of the turn from one forward pass.
 
     metrics: further values for people (accuracies, mean logits), reduced as losses are.
+    features: the representation [n, ...] that all weighted objectives pass through, as it came out
+        of `Variables.tap`; only `Rows("features")` looks at it.
     """
 
     losses: dict[str, Loss]
     variables: Variables
     metrics: Mapping[str, Loss] = {}
+    features: Array | None = None
 
 
 class Objective(NamedTuple):
@@ -139,10 +149,16 @@ class Objective(NamedTuple):
     entries: coefficient by group (or `group@role`): positive descends, negative ascends.
     every: the row is played at every k-th step only, its coefficients times k (a lazy penalty);
         in a turn that is lazy itself times the number of its plays between two of the row.
+    signed: whether the loss may be negative, or is bounded by nothing that training moves towards
+        (adversarial ones): what needs positive losses refuses it.
+    penalty: whether the row is no task but a term that comes with one (a tie between networks): it
+        keeps its coefficient under any weighting, and makes no group a shared one.
     """
 
     entries: Mapping[str, Coefficient]
     every: int = 1
+    signed: bool = False
+    penalty: bool = False
 
 
 class Weighting(NamedTuple):
@@ -153,12 +169,17 @@ class Weighting(NamedTuple):
     needs_gramian: without it one backward pass serves all objectives, and `gramian` is None.
     observe: `(losses_after[T], state) -> state`, for methods that look at the losses after a step
         (one more forward pass on the same batch).
+    positive: whether the losses must be positive; refused by name for objectives that are `signed`.
+    scales_private: whether groups of a single objective take their gradient times its weight, for
+        methods with a Gramian that weigh whole losses; without a Gramian they always do.
     """
 
     init: Callable[[int], PyTree]
     update: Callable[[Key, Array, Array | None, PyTree], tuple[Array, PyTree]]
     needs_gramian: bool = True
     observe: Callable[[Array, PyTree], PyTree] | None = None
+    positive: bool = False
+    scales_private: bool = False
 
 
 class Aggregator(NamedTuple):
@@ -168,14 +189,39 @@ class Aggregator(NamedTuple):
     update: `(key, losses[T], rows, state) -> (direction, weights[T], state)`, where the leaves of
         `rows` have a leading axis [T], and `direction` is the same tree without it.
     scales_private: whether groups of a single objective take their gradient times its weight.
+    positive: as of a `Weighting`.
+    num_batches: independent slices of the batch that rows are wanted of; above 1 the leaves of
+        `rows` have leading axes [num_batches, T], and `losses` is [num_batches, T].
+    keeps_rows: whether the state holds rows; `init` is then `(num_tasks, rows) -> state`, with rows
+        as `update` gets them (of a single batch), whose values do not matter.
     """
 
-    init: Callable[[int], PyTree]
+    init: Callable[..., PyTree]
     update: Callable[[Key, Array, PyTree, PyTree], tuple[PyTree, Array, PyTree]]
     observe: Callable[[Array, PyTree], PyTree] | None = None
     scales_private: bool = False
+    positive: bool = False
+    num_batches: int = 1
+    keeps_rows: bool = False
 
 
+class Rows(NamedTuple):
+    """How a weighting or an aggregator comes by the objectives' gradients.
+
+    of: "parameters": exact, one backward pass per objective; "features": of the representation that
+        the outcome names, then one backward pass for all (MGDA-UB of Sener & Koltun 2018,
+        `rep_grad` of LibMTL). That is an approximation: an upper bound of the exact problem.
+    vmapped: the backward passes as one batched program, or one after another; None is one after
+        another on a CPU (measured faster there) and batched elsewhere.
+    every: weights are made anew at every k-th step, and used again between.
+    """
+
+    of: Literal["parameters", "features"] = "parameters"
+    vmapped: bool | None = None
+    every: int = 1
+
+
+EXACT = Rows()
 Losses = Callable[[Variables, Batch, Context], Outcome]
 Optimizer = optax.GradientTransformation
 
@@ -189,6 +235,7 @@ class Turn(NamedTuple):
     weighting: how the objectives are put together; None is the plain sum.
     repeats: runs of the turn within a step, each on its own slice of the batch.
     every: the turn is played at every k-th step only.
+    rows: how the weighting comes by the gradients.
     """
 
     name: str
@@ -198,6 +245,7 @@ class Turn(NamedTuple):
     weighting: Weighting | Aggregator | None = None
     repeats: int = 1
     every: int = 1
+    rows: Rows = EXACT
 
 
 class Game(NamedTuple):

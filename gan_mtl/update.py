@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_mtl import audit, table
+from gan_mtl import audit, rows, table
 from gan_mtl.gradients import devices, evaluate, take_slice, turn_pass
 from gan_mtl.types import (
     Array,
@@ -122,7 +122,7 @@ def _init(game: Game, key: Key, batch: Batch) -> TrainState:
         state=state,
         opt={turn.name: _init_optimizer(turn, params) for turn in game.turns},
         weighting={
-            turn.name: turn.weighting.init(len(table.weighted(turn)))
+            turn.name: rows.init_state(turn, params)
             for turn in game.turns
             if turn.weighting is not None
         },
@@ -175,8 +175,9 @@ def _play_turn(
 ) -> tuple[TrainState, dict[str, Array]]:
     names = _due_rows(turn, played)
     weighting_state = state.weighting.get(turn.name)
+    weigh = turn.rows.every == 1 or turn.rows.every in played
     result = turn_pass(
-        turn, names, state.params, state.state, weighting_state, batch, context, accumulate
+        turn, names, state.params, state.state, weighting_state, batch, context, accumulate, weigh
     )
     moved = tuple(result.grads)
     params, opt = _step(turn, result.grads, state.opt[turn.name], state.params)
@@ -184,7 +185,7 @@ def _play_turn(
     if turn.weighting is not None and turn.weighting.observe is not None:
         after = evaluate(turn, {**state.params, **params}, state.state, batch, context)
         vector = jnp.stack([after[name] for name in table.weighted(turn)])
-        weighting_state = turn.weighting.observe(vector, weighting_state)
+        weighting_state = rows.observed(turn, vector, weighting_state)
     metrics = {f"{turn.name}/{name}": jnp.full((), jnp.nan) for name in turn.objectives}
     metrics.update({f"{turn.name}/{name}": value for name, value in result.losses.items()})
     metrics.update({f"{turn.name}/{name}": value for name, value in result.metrics.items()})
@@ -217,7 +218,9 @@ def _due_rows(turn: Turn, played: frozenset[int]) -> tuple[str, ...]:
 
 def _absent(turn: Turn, state, batch, context, accumulate, norms) -> dict[str, Array]:
     """NaN under every name that the turn reports when it is played, so that steps are alike."""
-    every = frozenset({turn.every, *(row.every for row in turn.objectives.values())})
+    every = frozenset(
+        {turn.every, turn.rows.every, *(row.every for row in turn.objectives.values())}
+    )
 
     def play():
         return _play_turn(turn, state, batch, context, every, accumulate, norms)[1]

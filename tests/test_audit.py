@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import optax
 import pytest
 import toys
+import zoo
 
 from gan_mtl import audit
-from gan_mtl.mtl import equal, from_weighting
+from gan_mtl.mtl import equal, from_weighting, gradnorm, log_sum
 from gan_mtl.types import Loss, Objective, Outcome
 from gan_mtl.update import alternating
 
@@ -65,6 +66,40 @@ def test_aggregator_without_a_shared_group():
     game = toys.game(lazy=1)
     turn = game.turns[1]._replace(weighting=from_weighting(equal()))
     refused(game._replace(turns=(game.turns[0], turn)), "'gen' has an aggregator")
+
+
+POSITIVE = log_sum(), from_weighting(log_sum()), gradnorm()
+
+
+def signed_game(weighting, sign=1.0, signed=True):
+    row = Objective({"trunk": sign}, signed=signed)
+    game = with_rows({"adversarial": row, "class": Objective({"trunk": 1.0})})
+    return game._replace(turns=(game.turns[0]._replace(weighting=weighting), game.turns[1]))
+
+
+@pytest.mark.parametrize("weighting", POSITIVE)
+def test_a_weighting_of_positive_losses_over_a_signed_objective(weighting):
+    alternating(signed_game(weighting, signed=False))
+    name = "gradnorm" if weighting is POSITIVE[2] else "log_sum"
+    refused = f"'{name}' of turn 'disc'.*\\['adversarial'\\] are signed.*Use a weighting"
+    with pytest.raises(ValueError, match=refused):
+        alternating(signed_game(weighting))
+
+
+def test_signed_objectives_that_no_logarithm_sees():
+    for weighting in (None, equal(), from_weighting(equal())):
+        alternating(signed_game(weighting))
+    alternating(signed_game(log_sum(), sign=-1.0))  # ascended: not weighted
+
+
+@pytest.mark.parametrize("name", ["unconditional", "ac_gan", "semi_rotation", "at_once"])
+def test_adversarial_rows_of_our_games_are_signed(name):
+    for turn in zoo.game(name).turns:
+        signed = [n for n, row in turn.objectives.items() if row.signed]
+        assert signed == [n for n in turn.objectives if n.split(":")[-1] == "adversarial"]
+        game = zoo.game(name)._replace(turns=(turn._replace(weighting=log_sum()),), ema={})
+        with pytest.raises(ValueError, match=f"'log_sum' of turn '{turn.name}'"):
+            audit.check_table(game)
 
 
 @pytest.mark.parametrize("shape", [(8, 1), (8, 2)])

@@ -16,9 +16,11 @@ OURS = {  # module or package: which of ours it may import
     "mtl": CORE | {"mtl"},
     "nets": CORE | {"nets"},
     "data": CORE | {"data"},
-    "gradients": {"types", "table", "mtl"},
+    "rows": {"types", "table", "mtl"},
+    "gradients": {"types", "table", "mtl", "rows"},
+    "relations": {"types", "table", "mtl", "gradients"},
     "audit": {"types", "table", "gradients"},
-    "update": {"types", "table", "mtl", "gradients", "audit"},
+    "update": {"types", "table", "mtl", "rows", "gradients", "audit"},
     "games": CORE | {"table", "losses", "mtl", "games"},
     "parallel": {"types", "audit", "update"},
 }

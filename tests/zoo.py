@@ -13,6 +13,7 @@ from gan_mtl.games import (
     Penalty,
     Players,
     Weights,
+    architectures,
     class_task,
     gan,
     multitask,
@@ -21,6 +22,7 @@ from gan_mtl.games import (
     simultaneous,
 )
 from gan_mtl.losses import gradient_penalty, hinge, r1, relativistic, wasserstein
+from gan_mtl.mtl import pcgrad
 
 CLASSES = 3
 LATENTS = Latents(4)
@@ -154,6 +156,32 @@ def classifier_rotation():
     return multitask(trunk, (class_head(labelled=True), rotation_head()), optimizers)
 
 
+def branching():
+    """Learning to branch: choices drawn per step, soft ones at first."""
+    branch = linen(nets.Branch(optax.exponential_decay(5.0, 10, 0.5)))
+    leaves = (linen(nets.MLPTrunk((6,))),) * 2
+    plan = architectures.ltb(("class", "rotation"), ((linen(nets.MLPTrunk((6,))),), leaves), branch)
+    return multitask(plan, (class_head(labelled=True), rotation_head()), optax.adam(1e-3))
+
+
+def sparse_experts():
+    """DSelect-k, whose gates have penalties, under a weighting that sees gradients."""
+    gate = linen(nets.DSelectMixture(2))
+    experts = (linen(nets.MLPTrunk((6,))),) * 3
+    plan = architectures.dselect_k(("class", "rotation"), experts, gate, entropy=0.01)
+    tasks = (class_head(), rotation_head())
+    return multitask(plan, tasks, optax.adam(1e-3), weighting=pcgrad())
+
+
+def transferred():
+    """A trunk that starts from another one's parameters, and a frozen group that holds them."""
+    plan = architectures.hard_sharing(("class",), linen(nets.MLPTrunk((6,))))
+    start = plan.init(jax.random.key(3), jnp.zeros((2, 4, 4, 1)))
+    return multitask(
+        architectures.transfer(plan, start, alpha=0.1), (class_head(),), optax.adam(1e-3)
+    )
+
+
 def at_once():
     game = unconditional()
     return game._replace(turns=(simultaneous(game.turns),))
@@ -174,6 +202,9 @@ GAMES = {
         semi_rotation,
         classifier,
         classifier_rotation,
+        branching,
+        sparse_experts,
+        transferred,
         at_once,
     )
 }

@@ -8,6 +8,7 @@ from gan_mtl.data.generated import grid, ring
 from gan_mtl.data.idx import read_idx
 from gan_mtl.data.lazy import Pictures, Records, lazy_stream, prefetch
 from gan_mtl.data.manifest import assemble, verify
+from gan_mtl.data.overlaid import overlaid
 from gan_mtl.data.protocol import with_labels, with_validation, with_visible
 from gan_mtl.data.resize import resize
 from gan_mtl.data.stream import Stream, stream
@@ -30,6 +31,7 @@ __all__ = [
     "lazy_stream",
     "load",
     "names",
+    "overlaid",
     "prefetch",
     "prepare",
     "read_idx",

@@ -7,6 +7,7 @@ same whatever the replaced labels were.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,10 +23,12 @@ class Split(NamedTuple):
 
     images: 8-bit values, channels last.
     labels: the class, or `HIDDEN` (-1) where it is absent or may not be seen.
+    targets: of further tasks, by name: any dtype, shape [n, ...]; every batch holds them.
     """
 
     images: UInt8[np.ndarray, "n h w c"]
     labels: Int32[np.ndarray, " n"]
+    targets: Mapping[str, np.ndarray] = {}
 
     @property
     def num_examples(self) -> int:
@@ -58,11 +61,12 @@ class Dataset(NamedTuple):
 
 def take(split: Split, indices: Int[np.ndarray, " m"]) -> Split:
     """The examples at `indices`, in that order."""
-    return Split(split.images[indices], split.labels[indices])
+    targets = {name: values[indices] for name, values in split.targets.items()}
+    return Split(split.images[indices], split.labels[indices], targets)
 
 
 def hide_labels(split: Split, visible_indices: Int[np.ndarray, " m"]) -> Split:
-    """The same images, with every label replaced by -1 but those at `visible_indices`.
+    """The same images and targets, with every label replaced by -1 but those at `visible_indices`.
 
     Args:
         split: the labels are read at `visible_indices` only.
@@ -86,7 +90,7 @@ def hide_labels(split: Split, visible_indices: Int[np.ndarray, " m"]) -> Split:
             f"visible_indices holds {absent[0]}, an example without a label; "
             "choose among `split.visible`"
         )
-    return Split(split.images, labels)
+    return split._replace(labels=labels)
 
 
 def draw_labels(labels: Int[np.ndarray, " n"], per_class: int, seed: int) -> Int[np.ndarray, " m"]:

@@ -12,6 +12,7 @@ from gan_mtl.data import cifar, folder, idx, manifest, npz, tfds
 from gan_mtl.data.arrays import Dataset, Split, carve
 from gan_mtl.data.digits import digits
 from gan_mtl.data.npz import Archive
+from gan_mtl.data.overlaid import overlaid
 from gan_mtl.data.resize import Size, height_width, resize
 
 VARIABLE = "GAN_MTL_DATA"
@@ -84,6 +85,10 @@ PUBLISHED = {
         folders=("cifar10_subset", "."),
     ),
 }
+OVERLAID = {  # two classifications of one picture: the sets at the top left and bottom right
+    "multimnist": ("mnist", "mnist"),
+    "multi_fashion_mnist": ("mnist", "fashion_mnist"),
+}
 OWN = ("folder", "npz", "tfds")
 
 # sha256 of the published test labels: these files have the same names and must not be mixed up
@@ -95,7 +100,7 @@ _TEST_LABELS = {
 
 def names() -> tuple[str, ...]:
     """What `load` takes."""
-    return ("digits", *PUBLISHED, *(f"{kind}:..." for kind in OWN))
+    return ("digits", *PUBLISHED, *OVERLAID, *(f"{kind}:..." for kind in OWN))
 
 
 def load(
@@ -111,8 +116,9 @@ def load(
         data_dir: holds one folder a set, or the files themselves; None takes the environment
             variable GAN_MTL_DATA. Not used for `digits`, `folder:` and `npz:`.
         size: side, or (height, width), to which images are resized; None keeps theirs.
-        seed: of the test split where the publisher or the user gives none. Leave it at 0 to compare
-            runs: it has nothing to do with the seed of a run or of a label draw.
+        seed: of the test split where the publisher or the user gives none, and of the partners of
+            overlaid pictures. Leave it at 0 to compare runs: it has nothing to do with the seed of
+            a run or of a label draw.
 
     Returns:
         The data set with its manifest.
@@ -128,6 +134,9 @@ def load(
         return digits(seed, size)
     if name in PUBLISHED:
         return _published(name, data_dir, size, seed)
+    if name in OVERLAID:
+        left, right = (_published(one, data_dir, None, seed) for one in OVERLAID[name])
+        return overlaid(name, left, right, seed, size or 28)
     if not (colon and kind in OWN and path):
         raise ValueError(_unknown(name))
     if kind == "tfds":

@@ -25,7 +25,9 @@ def digest(array: np.ndarray) -> str:
 def describe_split(split: Split, num_classes: int) -> dict[str, Any]:
     """Counts and hashes of one split, of its labels as they are held (hidden ones are -1)."""
     visible = split.labels[split.visible]
+    targets = {name: digest(values) for name, values in split.targets.items()}
     return {
+        **({"targets_sha256": targets} if targets else {}),
         "count": split.num_examples,
         "shape": [int(d) for d in split.images.shape[1:]],
         "images_sha256": digest(split.images),

@@ -48,4 +48,4 @@ def resize(split: Split, size: Size) -> Split:
     """Every image of a split to `size`: [n, h, w, c] to [n, *size, c]."""
     if split.images.shape[1:3] == height_width(size):
         return split
-    return Split(np.stack([resized(image, size) for image in split.images]), split.labels)
+    return split._replace(images=np.stack([resized(image, size) for image in split.images]))

@@ -27,7 +27,8 @@ class Stream(NamedTuple):
 
     batch: `step -> {"images": float32 [R * B, h, w, c], ...}`, the same for the same step.
         `labels` int32 [R * B] where every label of the split is visible;
-        `labelled_images`, `labelled_labels` [R * L, ...] where labelled examples were asked for.
+        `labelled_images`, `labelled_labels` [R * L, ...] where labelled examples were asked for;
+        every entry of the split's `targets`.
     examples_per_step: R * B, with R repeats. Turn `i` of R takes the slice `x[i::R]`.
     steps_per_epoch: may be a fraction.
     arrays: what may be kept on a device: `images` uint8 [n, h, w, c], `labels` int32 [n];
@@ -70,7 +71,7 @@ def stream(
     """
     indices = schedule(split.labels, batch_size, seed, labelled_batch_size, repeats)
     validate.check_value_range(value_range)
-    arrays = {"images": split.images, "labels": split.labels}
+    arrays = {"images": split.images, "labels": split.labels, **split.targets}
     n = split.num_examples
     all_visible = len(split.visible) == n
     gather = functools.partial(_gather, value_range=value_range, labels=all_visible)
@@ -126,7 +127,9 @@ def _gather(
         raw = arrays["images"][rows]
         return to_float(raw, *value_range) if raw.dtype == np.uint8 else raw
 
+    further = [name for name in arrays if name not in ("images", "labels")]
     batch = {"images": images(indices["images"])}
+    batch |= {name: arrays[name][indices["images"]] for name in further}
     if labels:
         batch["labels"] = arrays["labels"][indices["images"]]
     if "labelled" in indices:

@@ -8,6 +8,8 @@ import numpy as np
 
 from gan_mtl.data.arrays import HIDDEN, Split
 
+RESERVED = ("images", "labels", "labelled_images", "labelled_labels")  # entries of a batch
+
 
 def check_images(images: np.ndarray, where: str = "images") -> None:
     """Raises ValueError unless `images` is uint8, [n, h, w, c], channels last, not empty."""
@@ -98,6 +100,19 @@ def check_split(split: Split, num_classes: int, where: str = "") -> None:
     check_images(split.images, f"{where}images")
     check_labels(split.labels, num_classes, f"{where}labels")
     check_lengths(split, where)
+    check_targets(split, where)
+
+
+def check_targets(split: Split, where: str = "") -> None:
+    """Raises ValueError for targets of another length, or named as another entry of a batch."""
+    for name, values in split.targets.items():
+        if name in RESERVED:
+            raise ValueError(f"{where}targets hold {name!r}, an entry of every batch: rename it")
+        if values.shape[:1] != (split.num_examples,):
+            raise ValueError(
+                f"{where}targets {name!r} have shape {list(values.shape)}, the split has "
+                f"{split.num_examples} examples; give one row each"
+            )
 
 
 def check_batch(labels: np.ndarray, batch_size: int, labelled: int, repeats: int) -> None:

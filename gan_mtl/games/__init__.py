@@ -1,5 +1,6 @@
 """Game builders: networks, tasks and coefficients in, a table that can be played out."""
 
+from gan_mtl.games import architectures as architectures
 from gan_mtl.games.gan import Penalty as Penalty
 from gan_mtl.games.gan import gan as gan
 from gan_mtl.games.multitask import multitask as multitask

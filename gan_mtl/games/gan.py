@@ -254,14 +254,14 @@ def _rows(plan: _Plan, owner: Owner) -> tuple[dict[str, Objective], dict[str, Ob
     def row(entries, weight: Coefficient, every: int = 1) -> Objective:
         return Objective(dict.fromkeys(sorted(entries), weight), every)
 
-    disc_rows = {"adversarial": row(judged, 1.0)}
+    disc_rows = {"adversarial": row(judged, 1.0)._replace(signed=True)}
     for task in plan.tasks:
         disc_rows[task.name] = row({*seen, task.group}, task.weight)
         if plan.fakes_in_disc and task.name == "class":
             disc_rows["class_fake"] = disc_rows["class"]
     disc_rows.update({p.name: row(judged, p.weight, p.every) for p in plan.penalties})
     gen_rows = {
-        "adversarial": row(made, 1.0),
+        "adversarial": row(made, 1.0)._replace(signed=True),
         **{t.name: row(made, t.fake_weight) for t in plan.tasks if t.fake_weight},
     }
     return disc_rows, gen_rows

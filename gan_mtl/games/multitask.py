@@ -1,4 +1,4 @@
-r"""A trunk with task heads, no adversary: the baseline of everything else.
+r"""Tasks on shared features, no adversary: the baseline of everything else.
 
 turn   objective  trunk  heads/class  heads/rotation
 model  class          1            1               .
@@ -7,14 +7,17 @@ model  rotation       1            .               1
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
 
 from gan_mtl.games import tasks as tasks_lib
+from gan_mtl.games.architectures import Architecture, hard_sharing
 from gan_mtl.games.tasks import Task
 from gan_mtl.types import (
+    EXACT,
     Aggregator,
     Context,
     Game,
@@ -22,6 +25,7 @@ from gan_mtl.types import (
     Objective,
     Optimizer,
     Outcome,
+    Rows,
     Turn,
     Weighting,
     starting,
@@ -29,59 +33,144 @@ from gan_mtl.types import (
 
 
 def multitask(
-    trunk: Network,
+    trunk: Network | Architecture,
     tasks: tuple[Task, ...],
     optimizer: Optimizer | Mapping[str, Optimizer],
     *,
     weighting: Weighting | Aggregator | None = None,
+    rows: Rows = EXACT,
     ema: Mapping[str, float] | None = None,
 ) -> Game:
-    """Hard parameter sharing: one trunk, one head per task, one turn (Caruana 1997).
+    """Several tasks, one head each, played in one turn.
+
+    Tasks may look at one batch entry, or each at its own with examples of its own, of any number
+    (`Task(source="images/a", targets="labels/a")`); a task's loss is a mean over its own examples.
 
     Args:
-        trunk: images to features; group `trunk`.
+        trunk: images to features, for hard parameter sharing (Caruana 1997), group `trunk`; or an
+            architecture, made for the names of the tasks.
         tasks: one or more; a single one is the single-task model.
         optimizer: of all groups together, or one by group (tutorial T1: one Adam per head).
-        weighting: how the tasks are put together; None is the plain sum.
+        weighting: how the tasks are put together; None is the plain sum. The architecture's own
+            objectives are penalties and keep their coefficients.
+        rows: how the weighting comes by the gradients; "features" needs hard sharing and tasks that
+            all look at the same images as they are.
         ema: half-lives in examples, by group.
 
     Returns:
-        A game with `predict[name]` for every task and `predict["features"]`.
+        A game with `predict[name]` for every task and `predict["features"]`, or
+        `predict["features/<name>"]` where tasks have features of their own.
 
     Raises:
-        ValueError: for a task with a `fake_weight`.
+        ValueError: for a task with a `fake_weight`, an architecture made for other tasks, rows of
+            features that are not common.
     """
+    names = tuple(task.name for task in tasks_lib.owning(tasks))
+    plan = hard_sharing(names, trunk) if isinstance(trunk, Network) else trunk
+    _check(plan, tasks, rows)
+    own = dict(plan.objectives)
+
+    def init(key, batch):
+        tasks_lib.check_tasks(tasks, batch, *own)
+        key_trunk, key_heads, key_pass = jax.random.split(key, 3)
+        images = batch[tasks[0].source]
+        groups = plan.init(key_trunk, images)
+        context = Context(key_pass, jnp.zeros((), jnp.int32))
+        found, _ = plan.apply(starting(groups), images, plan.tasks, context)
+        return {**groups, **tasks_lib.init_heads(tasks, key_heads, found.features)}
+
+    def losses(variables, batch, context):
+        found, metrics, terms, known = {}, {}, {}, {}
+        common = tasks_lib.common_source(tasks)
+
+        def represent(wanted, variables, images, context):
+            seen, variables = plan.apply(variables, images, wanted, context)
+            terms.update({name: loss for name, loss in seen.losses.items() if name not in terms})
+            return seen.features, variables
+
+        def alone(owner, variables, images, context):
+            seen, variables = represent((owner,), variables, images, context)
+            return seen[owner], variables
+
+        for task in tasks:
+            owner, ready = _owner(task), {}
+            if not tasks_lib.changes(task):
+                if task.source not in known:
+                    pass_context = context if common else context.fold(task.name)
+                    known[task.source], variables = represent(
+                        _looking_at(tasks, task.source),
+                        variables,
+                        batch[task.source],
+                        pass_context.fold("trunk"),
+                    )
+                    if common and plan.common:
+                        tapped = variables.tap(known[common][owner])
+                        known[common] = dict.fromkeys(known[common], tapped)
+                ready = {task.source: known[task.source][owner]}
+            features = functools.partial(alone, owner)
+            played, variables = tasks_lib.play(task, features, ready, variables, batch, context)
+            found[task.name] = played.loss
+            if played.accuracy is not None:
+                metrics[f"{task.name}_accuracy"] = played.accuracy
+        tapped = known[common][names[0]] if common and plan.common else None
+        return Outcome({**found, **terms}, variables, metrics, tapped)
+
+    return Game(
+        init,
+        (Turn("model", losses, _table(plan, tasks), optimizer, weighting, rows=rows),),
+        ema=ema or {},
+        predict=_predictions(plan, tasks),
+        frozen=plan.frozen,
+    )
+
+
+def _owner(task: Task) -> str:
+    """The task whose head, and whose features, the task asks."""
+    return task.asks or task.name
+
+
+def _looking_at(tasks: tuple[Task, ...], source: str) -> tuple[str, ...]:
+    """The owners of features of a batch entry that is looked at as it is."""
+    same = (t for t in tasks if t.source == source and not tasks_lib.changes(t))
+    return tuple(dict.fromkeys(map(_owner, same)))
+
+
+def _table(plan: Architecture, tasks: tuple[Task, ...]) -> dict[str, Objective]:
+    rows = {
+        task.name: Objective(dict.fromkeys((*plan.groups(_owner(task)), task.group), task.weight))
+        for task in tasks
+    }
+    return {**rows, **plan.objectives}
+
+
+def _predictions(plan: Architecture, tasks: tuple[Task, ...]):
+    def features(name, variables, images, context):
+        found, variables = plan.apply(variables, images, (name,), context)
+        return found.features[name], variables
+
+    predict = {}
+    for task in tasks_lib.owning(tasks):
+        asked = tasks_lib.predictions((task,), functools.partial(features, task.name))
+        seen = "features" if plan.common else f"features/{task.name}"
+        predict.update({seen: asked["features"], task.name: asked[task.name]})
+    return predict
+
+
+def _check(plan: Architecture, tasks: tuple[Task, ...], rows: Rows) -> None:
     for task in tasks:
         if task.fake_weight:
             raise ValueError(
                 f"Task {task.name!r} has a fake_weight, but multitask() has no generator to play "
                 "it: set fake_weight=0, or build a gan() or semi_supervised()."
             )
-
-    def features(variables, images, context):
-        return variables.apply(trunk, "trunk", images, context=context)
-
-    def init(key, batch):
-        tasks_lib.check_tasks(tasks, batch)
-        key_trunk, key_heads, key_pass = jax.random.split(key, 3)
-        images = batch[tasks[0].source]
-        groups = {"trunk": trunk.init(key_trunk, images)}
-        hidden, _ = features(starting(groups), images, Context(key_pass, jnp.zeros((), jnp.int32)))
-        return {**groups, **tasks_lib.init_heads(tasks, key_heads, hidden)}
-
-    def losses(variables, batch, context):
-        found, metrics, known = {}, {}, {}
-        for task in tasks:
-            played, variables = tasks_lib.play(task, features, known, variables, batch, context)
-            found[task.name] = played.loss
-            if played.accuracy is not None:
-                metrics[f"{task.name}_accuracy"] = played.accuracy
-        return Outcome(found, variables, metrics)
-
-    rows = {t.name: Objective({"trunk": t.weight, t.group: t.weight}) for t in tasks}
-    return Game(
-        init,
-        (Turn("model", losses, rows, optimizer, weighting),),
-        ema=ema or {},
-        predict=tasks_lib.predictions(tasks, features),
-    )
+    names = [task.name for task in tasks_lib.owning(tasks)]
+    if sorted(plan.tasks) != sorted(names):
+        raise ValueError(
+            f"The architecture is made for the tasks {list(plan.tasks)}, but the tasks with a head "
+            f"are {names}: hand it these names."
+        )
+    if rows.of == "features" and not plan.common:
+        raise ValueError(
+            "Rows of 'features' need features that all tasks have in common (hard sharing); in "
+            "this architecture each has its own: use rows of 'parameters'."
+        )

@@ -230,6 +230,9 @@ def _rows(plan: _Plan) -> tuple[dict[str, Objective], dict[str, Objective]]:
 
     def rows(table) -> dict[str, Objective]:
         kept = {name: row for name, row in table.items() if row[1] != 0.0}
-        return {n: Objective({g: w for g in groups}) for n, (groups, w) in kept.items()}
+        return {
+            n: Objective({g: w for g in groups}, signed=n == "adversarial")
+            for n, (groups, w) in kept.items()
+        }
 
     return rows(wanted), rows(made)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
@@ -131,6 +131,17 @@ def shift(
     return jax.vmap(crop)(padded, rows, columns)
 
 
+def common_source(tasks: tuple[Task, ...]) -> str | None:
+    """The batch entry whose images all tasks look at as they are; None if there is no such one."""
+    sources = {task.source for task in tasks}
+    return None if any(map(changes, tasks)) or len(sources) > 1 else sources.pop()
+
+
+def changes(task: Task) -> bool:
+    """Whether the task looks at the images of its source in a changed form."""
+    return task.transform is not None or task.augment is not None
+
+
 class Played(NamedTuple):
     """A task's loss and accuracy over a batch."""
 
@@ -156,7 +167,7 @@ def play(
     context = context.fold(task.name)
     images = batch[task.source]
     targets = batch[task.targets] if task.targets else images
-    changed = task.transform is not None or task.augment is not None
+    changed = changes(task)
     if task.augment is not None:
         images = task.augment(images, context.fold("augment"))
     if task.transform is not None:
@@ -250,11 +261,16 @@ def check_fake_tasks(tasks: tuple[Task, ...], asked: bool, remedy: str) -> None:
             )
 
 
-def init_heads(tasks: tuple[Task, ...], key: jax.Array, hidden: Array) -> dict[str, dict]:
-    """The groups of the heads, from features of the right shape."""
+def init_heads(
+    tasks: tuple[Task, ...], key: jax.Array, hidden: Array | Mapping[str, Array]
+) -> dict[str, dict]:
+    """The groups of the heads, from features of the right shape, or from those of every task."""
     owners = owning(tasks)
     keys = jax.random.split(key, max(len(owners), 1))
-    return {t.group: t.head.init(keys[i], hidden) for i, t in enumerate(owners)}
+    return {
+        t.group: t.head.init(keys[i], hidden[t.name] if isinstance(hidden, Mapping) else hidden)
+        for i, t in enumerate(owners)
+    }
 
 
 def owning(tasks: tuple[Task, ...]) -> tuple[Task, ...]:

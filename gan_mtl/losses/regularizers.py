@@ -1,7 +1,7 @@
 """Parameter regularisers as optax transformations: chain them with the player's optimizer.
 
-`l1` and `l2` add the gradient of a term of the loss, so they stand *before* the optimizer, which
-then rescales it (for decoupled weight decay there is `optax.add_decayed_weights` or `optax.adamw`).
+`l1`, `l2` and `l2_sp` add the gradient of a term of the loss, so they stand *before* the optimizer,
+which then rescales it (decoupled weight decay is `optax.add_decayed_weights` or `optax.adamw`).
 `clip_weights` projects what the optimizer arrives at, so it stands *last*.
 """
 
@@ -67,6 +67,33 @@ def l2(strength: float, leaves: tuple[str, ...] | None = None) -> optax.Gradient
     """
     _not_negative("strength", strength)
     return _add_gradient(lambda w: strength * w, leaves)
+
+
+def l2_sp(strength: float, leaves: tuple[str, ...] | None = None) -> optax.GradientTransformation:
+    """The gradient of `strength / 2 * sum (w - w0)^2`: parameters stay near where they started.
+
+    For parameters that come from another task: w0 is what `init` is given, and is kept in the
+    state, so the transfer must be done before. New layers (a head) have no starting point worth
+    keeping: name the others in `leaves`, or give the new layers an optimizer with `l2`.
+
+    Args:
+        strength: alpha of the paper, >= 0.
+        leaves: names of the leaves that it concerns, e.g. `("kernel",)`; None is all of them.
+
+    Reference:
+        Li, Grandvalet, Davoine, "Explicit Inductive Bias for Transfer Learning with Convolutional
+        Networks", ICML 2018, equation 2.
+    """
+    _not_negative("strength", strength)
+    pull = _add_gradient(lambda w: strength * w, leaves)
+
+    def update(
+        updates: PyTree, state: PyTree, params: PyTree | None = None
+    ) -> tuple[PyTree, PyTree]:
+        moved = params if params is None else jax.tree.map(jnp.subtract, params, state)
+        return pull.update(updates, optax.EmptyState(), moved)[0], state
+
+    return optax.GradientTransformation(lambda params: jax.tree.map(jnp.copy, params), update)
 
 
 def clip_weights(c: float) -> optax.GradientTransformation:

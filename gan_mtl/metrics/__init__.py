@@ -1,4 +1,4 @@
-"""Metrics: pure functions on arrays, in float64 on the host."""
+"""Metrics: pure functions on arrays, in float64 on the host (`relations` also on the device)."""
 
 from gan_mtl.metrics.classification import Averages as Averages
 from gan_mtl.metrics.classification import ClassificationReport as ClassificationReport
@@ -10,8 +10,20 @@ from gan_mtl.metrics.frechet import moments as moments
 from gan_mtl.metrics.kernel import KernelDistance as KernelDistance
 from gan_mtl.metrics.kernel import kernel_distance as kernel_distance
 from gan_mtl.metrics.kernel import polynomial_mmd2 as polynomial_mmd2
+from gan_mtl.metrics.multitask import delta_m as delta_m
+from gan_mtl.metrics.multitask import hypervolume_2d as hypervolume_2d
+from gan_mtl.metrics.multitask import mean_rank as mean_rank
+from gan_mtl.metrics.multitask import relative_changes as relative_changes
+from gan_mtl.metrics.multitask import task_means as task_means
 from gan_mtl.metrics.prdc import Prdc as Prdc
 from gan_mtl.metrics.prdc import prdc as prdc
+from gan_mtl.metrics.relations import Grouping as Grouping
+from gan_mtl.metrics.relations import affinities as affinities
+from gan_mtl.metrics.relations import best_grouping as best_grouping
+from gan_mtl.metrics.relations import condition_number as condition_number
+from gan_mtl.metrics.relations import cosines as cosines
+from gan_mtl.metrics.relations import magnitude_similarity as magnitude_similarity
+from gan_mtl.metrics.relations import task_covariance as task_covariance
 from gan_mtl.metrics.scores import Protocol as Protocol
 from gan_mtl.metrics.scores import Score as Score
 from gan_mtl.metrics.scores import compare as compare

@@ -32,7 +32,7 @@ def from_weighting(weighting: Weighting) -> Aggregator:
     """Lifts a weighting to an aggregator: the direction is the weighted sum of the rows.
 
     A loss weighting (one that needs no Gramian) also scales the gradients of private groups; a
-    Gramian weighting leaves them at weight one.
+    Gramian weighting leaves them at weight one, unless it says `scales_private`.
     """
 
     def update(key, losses, rows, state):
@@ -41,5 +41,9 @@ def from_weighting(weighting: Weighting) -> Aggregator:
         return combine(weights, rows), weights, state
 
     return Aggregator(
-        weighting.init, update, weighting.observe, scales_private=not weighting.needs_gramian
+        weighting.init,
+        update,
+        weighting.observe,
+        scales_private=weighting.scales_private or not weighting.needs_gramian,
+        positive=weighting.positive,
     )

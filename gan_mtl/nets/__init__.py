@@ -15,9 +15,17 @@ from gan_mtl.nets.layers import Dense as Dense
 from gan_mtl.nets.layers import dcgan_normal as dcgan_normal
 from gan_mtl.nets.layers import leaky_relu as leaky_relu
 from gan_mtl.nets.layers import lecun as lecun
+from gan_mtl.nets.lenet import LeNetHead as LeNetHead
+from gan_mtl.nets.lenet import LeNetTrunk as LeNetTrunk
 from gan_mtl.nets.minibatch import minibatch_stddev as minibatch_stddev
 from gan_mtl.nets.mlp import MLPGenerator as MLPGenerator
 from gan_mtl.nets.mlp import MLPTrunk as MLPTrunk
+from gan_mtl.nets.multitask import Attention as Attention
+from gan_mtl.nets.multitask import AttentionLink as AttentionLink
+from gan_mtl.nets.multitask import Branch as Branch
+from gan_mtl.nets.multitask import CrossStitch as CrossStitch
+from gan_mtl.nets.multitask import DSelectMixture as DSelectMixture
+from gan_mtl.nets.multitask import SoftmaxMixture as SoftmaxMixture
 from gan_mtl.nets.noise import Dropout as Dropout
 from gan_mtl.nets.noise import GaussianNoise as GaussianNoise
 from gan_mtl.nets.outputs import Head as Head

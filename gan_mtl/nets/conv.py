@@ -9,7 +9,7 @@ Gradients of any order work (gradient penalties take two); forward mode (`jax.jv
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, Literal
 
 import jax
 from jax import lax
@@ -24,19 +24,23 @@ _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
 def conv(
-    x: Float[Array, "n h w c"], kernel: Float[Array, "kh kw c o"], strides: Strides = (1, 1)
+    x: Float[Array, "n h w c"],
+    kernel: Float[Array, "kh kw c o"],
+    strides: Strides = (1, 1),
+    padding: Literal["SAME", "VALID"] = "SAME",
 ) -> Float[Array, "n H W o"]:
-    """Strided convolution (cross-correlation), equal to `lax.conv_general_dilated` with "SAME".
+    """Strided convolution (cross-correlation), equal to `lax.conv_general_dilated`.
 
     Args:
         x: images, shape [n, h, w, c].
         kernel: shape [kh, kw, c, o], dtype of `x`.
         strides: of rows and columns.
+        padding: "SAME" is with zeros, "VALID" without.
 
     Returns:
-        Shape [n, ceil(h / strides[0]), ceil(w / strides[1]), o].
+        Shape [n, H, W, o]; under "SAME" H is ceil(h / strides[0]).
     """
-    rows, columns = lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, "SAME")
+    rows, columns = lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
     return padded_conv(x, kernel, strides, (rows, columns))
 
 

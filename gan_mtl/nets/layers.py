@@ -7,7 +7,7 @@ computation, None promotes them. Kernels are drawn from Flax's LeCun normal unle
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -69,12 +69,13 @@ class Dense(nn.Module):
 
 
 class Conv(nn.Module):
-    """Convolution of images [n, h, w, c] with "SAME" padding: ceil(size / stride).
+    """Convolution of images [n, h, w, c].
 
     Attributes:
         features: number of channels out.
         kernel_size: of the square window.
         stride: of rows and columns.
+        padding: "SAME" gives ceil(size / stride), "VALID" ceil((size - kernel_size + 1) / stride).
         spectral: whether the kernel, as a matrix [-1, features], has spectral norm 1.
         use_bias, kernel_init, dtype: as for `Dense`.
     """
@@ -82,6 +83,7 @@ class Conv(nn.Module):
     features: int
     kernel_size: int = 3
     stride: int = 1
+    padding: Literal["SAME", "VALID"] = "SAME"
     spectral: bool = False
     use_bias: bool = True
     kernel_init: Initializer = lecun
@@ -89,14 +91,14 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w c"], *, context: Context) -> Float[Array, "n H W o"]:
-        """Shape [n, ceil(h / stride), ceil(w / stride), features]."""
+        """Shape [n, H, W, features], H and W as `padding` says."""
         _check_images(self, x)
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
         kernel = spectral_kernel(self, kernel, context) if self.spectral else kernel
         bias = _bias(self)
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
-        y = conv.conv(x, kernel, (self.stride, self.stride))
+        y = conv.conv(x, kernel, (self.stride, self.stride), self.padding)
         return add_bias(y, bias)
 
 

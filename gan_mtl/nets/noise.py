@@ -38,9 +38,12 @@ class Dropout(nn.Module):
 
     Attributes:
         rate: probability that a unit is dropped, in [0, 1).
+        channels: whether whole channels (the last axis) are dropped, at all places of an example
+            alike (Tompson et al. 2015).
     """
 
     rate: float
+    channels: bool = False
 
     @nn.compact
     def __call__(self, x: Float[Array, "n ..."], *, context: Context) -> Float[Array, "n ..."]:
@@ -50,7 +53,8 @@ class Dropout(nn.Module):
         if not context.train or self.rate == 0:
             return x
         own = context._replace(key=self.make_rng("draws"))
+        places = (*[1] * (x.ndim - 2), x.shape[-1]) if self.channels else x.shape[1:]
         kept = draws.per_example(
-            lambda key: jax.random.bernoulli(key, 1 - self.rate, x.shape[1:]), x.shape[0], own
+            lambda key: jax.random.bernoulli(key, 1 - self.rate, places), x.shape[0], own
         )
         return jnp.where(kept, x / (1 - self.rate), jnp.zeros_like(x))

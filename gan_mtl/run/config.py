@@ -22,13 +22,14 @@ class Spec(NamedTuple):
     """What a game has to know of data and budget.
 
     image_shape: (height, width, channels); value_range: what black and white became; steps: of the
-        whole run, for schedules.
+        whole run, for schedules; targets: by name, shape of one and dtype.
     """
 
     image_shape: tuple[int, ...]
     num_classes: int
     value_range: tuple[float, float]
     steps: int
+    targets: Mapping[str, tuple[tuple[int, ...], str]] = {}
 
 
 @dataclass(frozen=True)

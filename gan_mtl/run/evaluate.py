@@ -175,15 +175,26 @@ def _digest(split: Split, name: str) -> str:
     return found.hexdigest()[:16]
 
 
-def class_scores(e: Evaluation, split: Split | None = None) -> dict[str, Any]:
-    """Accuracy, macro F1 and the confusion matrix of the head `class` on the test split."""
+def class_scores(
+    e: Evaluation, split: Split | None = None, *, head: str = "class", target: str | None = None
+) -> dict[str, Any]:
+    """Accuracy, macro F1 and the confusion matrix of a head on the test split.
+
+    Args:
+        split: another one.
+        head: by its name in the game's `predict`.
+        target: the entry of the split's `targets` that it predicts; None is the labels. Its name
+            begins the names of the scores, as in `left_test_accuracy`.
+    """
     split = split or e.dataset.test
-    predictions = e.predict("class", split.images).argmax(axis=-1)
-    report = metrics.classification_report(split.labels, predictions, e.spec.num_classes)
+    labels = split.labels if target is None else split.targets[target]
+    predictions = e.predict(head, split.images).argmax(axis=-1)
+    report = metrics.classification_report(labels, predictions, e.spec.num_classes)
+    prefix = "" if target is None else f"{target}_"
     return {
-        "test_accuracy": report.accuracy,
-        "test_macro_f1": report.macro.f1,
-        "confusion": report.confusion.tolist(),
+        f"{prefix}test_accuracy": report.accuracy,
+        f"{prefix}test_macro_f1": report.macro.f1,
+        f"{prefix}confusion": report.confusion.tolist(),
     }
 
 

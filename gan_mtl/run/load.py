@@ -87,7 +87,8 @@ def load(run: str | pathlib.Path, step: int | None = None) -> Loaded:
         raise ValueError(f"{str(folder)!r} is of {cell['arm']!r}, which is not a game.")
     values = cell["spec"]
     shape, limits = tuple(values["image_shape"]), tuple(values["value_range"])
-    spec = Spec(shape, values["num_classes"], limits, values["steps"])
+    targets = {k: (tuple(s), dtype) for k, (s, dtype) in values["targets"].items()}
+    spec = Spec(shape, values["num_classes"], limits, values["steps"], targets)
     game = arm.build(arm.settings, spec)
     init = parallel.compile_function(alternating(game).init)
     like = init(jax.random.key(cell["seed"]), blank_batch(config, spec, game))
@@ -120,6 +121,8 @@ def blank_batch(config: Config, spec: Spec, game: Game) -> dict[str, np.ndarray]
         return np.full((n * repeats, *spec.image_shape), (low + high) / 2, np.float32)
 
     batch = {"images": images(config.batch_size)}
+    for name, (shape, dtype) in spec.targets.items():
+        batch[name] = np.zeros((len(batch["images"]), *shape), dtype)
     few = bool(config.labels)
     if spec.num_classes and not few:
         batch["labels"] = np.zeros(len(batch["images"]), np.int32)

@@ -15,14 +15,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from gan_mtl import parallel, table
+from gan_mtl import parallel
 from gan_mtl.data import Dataset, stream
 from gan_mtl.run import checkpoints as checkpoints_lib
 from gan_mtl.run import feed as feed_lib
 from gan_mtl.run import images as images_lib
+from gan_mtl.run import watch
 from gan_mtl.run import writers as writers_lib
 from gan_mtl.run.config import Arm, Config, Spec, config_hash
 from gan_mtl.run.evaluate import Evaluation, FeatureNetwork, evaluator
@@ -53,7 +53,7 @@ class Interrupted(Exception):
 
 
 class NonFiniteLossError(FloatingPointError):
-    """A loss or a parameter is NaN or infinite; the message says where, and the way back."""
+    """A loss, gradient or parameter is not finite; the message says where, and the way back."""
 
 
 class Progress(NamedTuple):
@@ -174,7 +174,7 @@ def _prepare(config, game, spec, cells, datasets, progress) -> _Run:
         game,
         compiled,
         feed_lib.feed(streams, roots, keys_of, compiled.steps_per_call, resident),
-        parallel.compile_function(_all_finite),
+        parallel.compile_function(watch.all_finite),
         kept,
         datasets,
         roots,
@@ -302,7 +302,10 @@ def _log(run: _Run, cells, waiting, done, steps_per_call, logged, clock) -> dict
         name: np.stack([np.asarray(m[name], np.float64) for _, m in host]).reshape(shape)
         for name in host[0][1]
     }
-    _check_finite(run, cells, host[0][0], steps_per_call, values)
+    flat = {name: v.reshape(-1, len(cells)) for name, v in values.items()}
+    broken = watch.broken_values(run.game, flat, host[0][0])
+    if broken is not None:
+        raise NonFiniteLossError(_way_back(run, cells[broken.seed], broken.what))
     speed = (done - logged) / (time.perf_counter() - clock)
     shown: dict[str, float] = {}
     for i, writer in enumerate(run.writers):
@@ -318,19 +321,6 @@ def _mean(values: np.ndarray) -> float:
     return float(known.mean()) if known.size else math.nan
 
 
-def _check_finite(run: _Run, cells, first: int, steps_per_call: int, values) -> None:
-    for turn in run.game.turns:
-        for name, row in turn.objectives.items():
-            found = values[f"{turn.name}/{name}"].reshape(-1, len(cells))
-            period = math.lcm(row.every, turn.every)
-            for offset, seed in np.argwhere(~np.isfinite(found)):
-                step = first + int(offset)
-                if period == 1 or step % period == 0:
-                    where = f"turn {turn.name!r}, objective {name!r}"
-                    what = f"Non-finite loss at step {step}: {where}"
-                    raise NonFiniteLossError(_way_back(run, cells[seed], what))
-
-
 def _way_back(run: _Run, cell: Cell, what: str) -> str:
     latest = run.stores[run.cells.index(cell)].latest()
     back = (
@@ -342,15 +332,6 @@ def _way_back(run: _Run, cell: Cell, what: str) -> str:
         f"{what} ({cell.name}). Nothing after it was saved; {back}. Lower the learning rate, bound "
         "the loss, or look at the data."
     )
-
-
-def _all_finite(params) -> dict[str, jax.Array]:
-    """By group, whether every parameter is finite."""
-    return {
-        group: jnp.all(jnp.stack([jnp.isfinite(x).all() for x in jax.tree.leaves(tree)]))
-        for group, tree in params.items()
-        if jax.tree.leaves(tree)
-    }
 
 
 def _evaluate(config, run: _Run, i, state, spec, features, step) -> dict[str, Any]:
@@ -377,10 +358,8 @@ def _save(config, run: _Run, state, step, scores) -> None:
     states = run.compiled.split(state)
     for cell, one in zip(run.cells, states, strict=True):
         finite = jax.device_get(run.finite(one.params))
-        broken = [group for group, good in finite.items() if not good]
-        if broken:
-            turns = [t.name for t in run.game.turns if set(broken) & set(table.moved_groups(t))]
-            what = f"Non-finite parameters at step {step}: groups {broken}, moved in turns {turns}"
+        what = watch.broken_parameters(run.game, finite, step)
+        if what is not None:
             raise NonFiniteLossError(_way_back(run, cell, what))
     for cell, store, one, found in zip(run.cells, run.stores, states, scores, strict=True):
         numbers = {k: float(v) for k, v in found.items() if isinstance(v, int | float)}

@@ -78,9 +78,9 @@ def visible_data(dataset: Dataset, cell: Cell) -> Dataset:
 
 def spec_of(config: Config, dataset: Dataset) -> Spec:
     """What the games have to know of the data."""
-    return Spec(
-        dataset.train.images.shape[1:], dataset.num_classes, config.value_range, config.steps
-    )
+    targets = {k: (x.shape[1:], str(x.dtype)) for k, x in dataset.train.targets.items()}
+    shape = dataset.train.images.shape[1:]
+    return Spec(shape, dataset.num_classes, config.value_range, config.steps, targets)
 
 
 def run_study(

@@ -12,8 +12,8 @@ import optax
 import pytest
 
 from gan_mtl import losses
-from gan_mtl.losses import adversarial, penalties, regularizers, semi_supervised, tasks
-from gan_mtl.metrics import frechet
+from gan_mtl.losses import adversarial, penalties, regularizers, semi_supervised, sharing, tasks
+from gan_mtl.metrics import frechet, multitask
 from gan_mtl.types import Context
 
 N, K = 6, 4
@@ -68,6 +68,14 @@ CASES = {
     "entropy": (semi_supervised.entropy, LOGITS[:1], (N,)),
     "feature_matching": (semi_supervised.feature_matching, LOGITS, ()),
     "pull_away": (semi_supervised.pull_away, LOGITS[:1], ()),
+    "relation_penalty": (
+        lambda w: sharing.relation_penalty(w, jnp.eye(K) / K),
+        LOGITS[:1],
+        (),
+    ),
+    "trace_norm": (sharing.trace_norm, LOGITS[:1], ()),
+    "trace_norm_prox": (lambda w: sharing.trace_norm_prox(w, 0.1), LOGITS[:1], (N, K)),
+    "orthogonality": (sharing.orthogonality, LOGITS, ()),
 }
 
 
@@ -80,7 +88,7 @@ def public_functions(module):
 
 
 def test_every_public_loss_is_in_the_table():
-    for module in (penalties, tasks, semi_supervised):
+    for module in (penalties, tasks, semi_supervised, sharing):
         assert not set(public_functions(module)) - set(CASES), module.__name__
     assert {"minimax", "non_saturating", "least_squares", "hinge", "wasserstein"} < set(PAIRS)
 
@@ -162,7 +170,7 @@ def test_signatures_say_the_shapes(function, good, bad):
 
 @pytest.mark.parametrize(
     "module",
-    [adversarial, penalties, regularizers, semi_supervised, tasks, frechet],
+    [adversarial, penalties, regularizers, semi_supervised, sharing, tasks, frechet, multitask],
     ids=lambda m: m.__name__,
 )
 def test_examples_in_docstrings(module):

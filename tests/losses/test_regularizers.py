@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from gan_mtl.losses.regularizers import clip_weights, l1, l2
+from gan_mtl.losses.regularizers import clip_weights, l1, l2, l2_sp
 
 PARAMS = {"dense": {"kernel": jnp.array([[2.0, -3.0], [0.0, 0.5]]), "bias": jnp.array([1.0, -1.0])}}
 ZEROS = jax.tree.map(jnp.zeros_like, PARAMS)
@@ -45,6 +45,21 @@ def test_l2_shrinks_as_the_closed_form():
     np.testing.assert_allclose(params["dense"]["kernel"], want, rtol=1e-5)
 
 
+@pytest.mark.parametrize("leaves", [None, ("kernel",)])
+def test_l2_sp_draws_back_to_the_start_as_the_closed_form(leaves):
+    """With the gradient of c'w alone, w goes to w0 - c / strength at the rate 1 - 0.05."""
+    optimizer = optax.chain(l2_sp(0.5, leaves), optax.sgd(0.1))
+    params, state = PARAMS, optimizer.init(PARAMS)
+    gradient = jax.tree.map(lambda w: jnp.full_like(w, 0.2), PARAMS)
+    for _ in range(10):
+        updates, state = optimizer.update(gradient, state, params)
+        params = optax.apply_updates(params, updates)
+    moved = jax.tree.map(jnp.subtract, params, PARAMS)["dense"]
+    pulled = -0.4 * (1 - (1 - 0.05) ** 10)
+    np.testing.assert_allclose(moved["kernel"], pulled, rtol=1e-5)
+    np.testing.assert_allclose(moved["bias"], pulled if leaves is None else -0.2, rtol=1e-5)
+
+
 def test_clipped_parameters_stay_in_the_box():
     optimizer = optax.chain(optax.sgd(1.0), clip_weights(0.01))
     gradient = {"dense": {"kernel": jnp.full((2, 2), 5.0), "bias": jnp.array([-7.0, 1.0])}}
@@ -68,6 +83,8 @@ def test_bad_arguments():
         clip_weights(0)
     with pytest.raises(ValueError, match="strength"):
         l1(-1.0)
-    for transformation in (l1(0.1), clip_weights(0.1)):
+    with pytest.raises(ValueError, match="strength"):
+        l2_sp(-1.0)
+    for transformation in (l1(0.1), l2_sp(0.1), clip_weights(0.1)):
         with pytest.raises(ValueError, match="params"):
             transformation.update(ZEROS, transformation.init(PARAMS))

@@ -1,0 +1,62 @@
+"""The multi-task attention network: one trunk, out of which every task takes what it attends to.
+
+Liu, Johns, Davison, "End-To-End Multi-Task Learning with Attention", CVPR 2019.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gan_mtl.games.architectures.architecture import (
+    Architecture,
+    Represented,
+    Tasks,
+    from_forward,
+    run,
+)
+from gan_mtl.types import Network
+
+
+class Block(NamedTuple):
+    """A stage of the trunk in two parts: u is what `first` gives, p is what `rest` makes of u."""
+
+    first: Network
+    rest: Network
+
+
+def mtan(
+    tasks: Tasks, blocks: tuple[Block, ...], attention: Network, link: Network
+) -> Architecture:
+    """â_i^j = a_i^j * p^j with a_i^j = h(g([u^j; f^j(â_i^{j-1})])) (equations 1 and 2).
+
+    Args:
+        blocks: of the trunk, in order; groups `trunk/<block>/first` and `trunk/<block>/rest`. The
+            blocks are of any networks whose u and p of one block have the same height and width.
+        attention: `(u, p, linked | None) -> attended`, `nets.Attention`; g and h of one task in one
+            block, groups `attention/<task>/<block>`, private.
+        link: `(attended, u) -> linked`, `nets.AttentionLink`: f^j, which brings what a task
+            attended to in the block before to the shape of u; groups `link/<block>`, shared.
+    """
+    shared = tuple(f"trunk/{j}/{part}" for j in range(len(blocks)) for part in Block._fields)
+    shared += tuple(f"link/{j}" for j in range(1, len(blocks)))
+
+    def forward(variables, images, wanted, context):
+        p, attended = images, {}
+        for j, block in enumerate(blocks):
+            u, variables = run(variables, block.first, f"trunk/{j}/first", p, context=context)
+            p, variables = run(variables, block.rest, f"trunk/{j}/rest", u, context=context)
+            for t in wanted:
+                linked = None
+                if j > 0:
+                    linked, variables = run(
+                        variables, link, f"link/{j}", attended[t], u, context=context
+                    )
+                attended[t], variables = run(
+                    variables, attention, f"attention/{t}/{j}", u, p, linked, context=context
+                )
+        return Represented(attended), variables
+
+    def groups(task):
+        return shared + tuple(f"attention/{task}/{j}" for j in range(len(blocks)))
+
+    return from_forward(tasks, forward, groups)

@@ -1,0 +1,39 @@
+"""MoDo: one step of MGDA's weights a training step, from two independent batches."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from optax.projections import projection_simplex
+
+from gan_mtl.mtl._rows import finite, products, reported, without_broken
+from gan_mtl.mtl.gramian import combine
+from gan_mtl.types import Aggregator
+
+
+def modo(gamma: float = 1e-3, rho: float = 0.1) -> Aggregator:
+    """lambda = P(lambda - gamma (J_1 J_2' lambda + rho lambda)), and d = J_3' lambda.
+
+    Chen et al. 2023, arXiv:2305.20057, algorithm 1, with the l2 term of its journal version. P
+    projects onto the simplex; the batches are independent, so that the step is unbiased. lambda
+    starts at 1 / T and moves slowly: a trade-off between conflict, optimisation and generalisation
+    is what the paper claims, not freedom from conflict in one step.
+
+    Args:
+        gamma: step size of the weights.
+        rho: pull towards even weights.
+    """
+    if not (gamma >= 0 and rho >= 0):
+        raise ValueError(f"gamma, rho: expected numbers >= 0, got {gamma}, {rho}")
+
+    def update(key, losses, rows, state):
+        del key, losses
+        first, second, third = (jax.tree.map(lambda row, b=b: row[b], rows) for b in range(3))
+        good = finite(first) & finite(second) & finite(third)
+        a = products(without_broken(first, good), without_broken(second, good))
+        w = state.astype(a.dtype)
+        w = projection_simplex(w - gamma * (a @ w + rho * w))
+        direction = combine(w, without_broken(third, good))
+        return *reported(direction, w, good), w.astype(state.dtype)
+
+    return Aggregator(lambda num_tasks: jnp.ones(num_tasks) / num_tasks, update, num_batches=3)
