@@ -46,7 +46,7 @@ def learned_simplex(eta: float = 0.01, rule: Rule = "exponentiated") -> Weightin
         del key, gramian
         moved = state + eta * losses.astype(state.dtype)
         if rule == "projected":
-            alpha = state = optax.projections.projection_simplex(moved)
+            alpha = state = optax.projections.projection_simplex(moved).astype(moved.dtype)
         else:
             state = jax.nn.log_softmax(moved)
             alpha = jnp.exp(state)

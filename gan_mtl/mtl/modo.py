@@ -32,7 +32,7 @@ def modo(gamma: float = 1e-3, rho: float = 0.1) -> Aggregator:
         good = finite(first) & finite(second) & finite(third)
         a = products(without_broken(first, good), without_broken(second, good))
         w = state.astype(a.dtype)
-        w = projection_simplex(w - gamma * (a @ w + rho * w))
+        w = projection_simplex(w - gamma * (a @ w + rho * w)).astype(a.dtype)
         direction = combine(w, without_broken(third, good))
         return *reported(direction, w, good), w.astype(state.dtype)
 

@@ -41,7 +41,7 @@ def sdmgrad(
         def step(_, carry):
             w, speed = carry
             speed = momentum * speed + a @ (w + pull)
-            return projection_simplex(w - lr * speed), speed
+            return projection_simplex(w - lr * speed).astype(w.dtype), speed
 
         w = state.astype(a.dtype)
         w, _ = jax.lax.fori_loop(0, iterations, step, (w, jnp.zeros_like(w)))
