@@ -117,7 +117,7 @@ def filled(shapes, seed=0):
     def fill(path, leaf):
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
             return np.zeros(leaf.shape, leaf.dtype)
-        values = 0.2 * rng.standard_normal(leaf.shape)
+        values = 0.1 * rng.standard_normal(leaf.shape)
         return np.asarray(np.exp(values) if "'var'" in str(path) else values, leaf.dtype)
 
     return jax.tree_util.tree_map_with_path(fill, shapes)
