@@ -88,7 +88,7 @@ ALL = {
         tasks, BLOCKS, linen(nets.Attention()), linen(nets.AttentionLink(batch_norm=False))
     ),
     "dselect_k": lambda tasks: arch.dselect_k(
-        tasks, (layer(5),) * 3, linen(nets.DSelectMixture(2)), entropy=0.01
+        tasks, (layer(5),) * 3, linen(nets.DSelectMixture(2, gamma=4.0)), entropy=0.01
     ),
     "ltb": branching,
     "shared_private": lambda tasks: arch.shared_private(tasks, layer(5), layer(4), gamma=0.1),
@@ -117,7 +117,7 @@ def filled(shapes, seed=0):
     def fill(path, leaf):
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
             return np.zeros(leaf.shape, leaf.dtype)
-        values = 0.1 * rng.standard_normal(leaf.shape)
+        values = 0.2 * rng.standard_normal(leaf.shape)
         return np.asarray(np.exp(values) if "'var'" in str(path) else values, leaf.dtype)
 
     return jax.tree_util.tree_map_with_path(fill, shapes)
