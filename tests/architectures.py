@@ -88,7 +88,7 @@ ALL = {
         tasks, BLOCKS, linen(nets.Attention()), linen(nets.AttentionLink(batch_norm=False))
     ),
     "dselect_k": lambda tasks: arch.dselect_k(
-        tasks, (layer(5),) * 3, linen(nets.DSelectMixture(2)), entropy=0.01
+        tasks, (layer(5),) * 3, linen(nets.DSelectMixture(2, gamma=4.0)), entropy=0.01
     ),
     "ltb": branching,
     "shared_private": lambda tasks: arch.shared_private(tasks, layer(5), layer(4), gamma=0.1),
