@@ -7,7 +7,6 @@ said in `Compiled.description`; each choice can be made by hand.
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 import os
 import pathlib
@@ -25,7 +24,6 @@ from gan_mtl.types import Batch, Game, Key, PyTree, TrainState, Updater
 Mode = Literal["jit", "pmap"]
 Placed = Any  # a TrainState on the devices: seeds stacked, or a list with one for each
 LARGE = 1 << 16  # elements from which a parameter is worth sharding over the model axis
-CPU_AWAIT = 20  # queued sharded steps after which older jaxlibs may deadlock on CPU
 
 _NO_DATA: Any = ({}, {})  # what all seeds have in common, and each seed's own
 _SEED_AXES: Any = TrainState(None, None, 0, 0, 0, 0, 0)  # pyright: ignore[reportArgumentType]
@@ -325,16 +323,16 @@ def _variants(compiled: Callable[[Any], Callable], choose: Callable[[int], Any])
 
 
 def _awaiting(update: Callable, mesh: Mesh):
-    """On several CPU devices, waits for the state now and then (older jaxlibs deadlock)."""
+    """On several CPU devices every call is waited for before the next one is queued.
+
+    Two programs with collectives in flight (seeds in turn, or a long queue) wait for each other's
+    threads: jaxlib then ends the process after 40 seconds.
+    """
     if mesh.size == 1 or jax.default_backend() != "cpu":
         return update
-    calls = itertools.count(1)
 
     def awaited(*args, **kept):
-        result = update(*args, **kept)
-        if next(calls) % CPU_AWAIT == 0:
-            jax.block_until_ready(result)
-        return result
+        return jax.block_until_ready(update(*args, **kept))
 
     return awaited
 
