@@ -1,15 +1,25 @@
 """Host-side data: sets by name, few visible labels, and batches as a function of the step."""
 
-from gan_mtl.data.arrays import HIDDEN, Dataset, Split, carve, draw_labels, hide_labels, take
+from gan_mtl.data.arrays import (
+    HIDDEN,
+    Dataset,
+    Source,
+    Split,
+    carve,
+    draw_labels,
+    hide_labels,
+    take,
+)
 from gan_mtl.data.catalogue import load, names
 from gan_mtl.data.convert import from_arrays, to_float, to_uint8
 from gan_mtl.data.digits import digits
 from gan_mtl.data.generated import grid, ring
 from gan_mtl.data.idx import read_idx
+from gan_mtl.data.joined import joined, joined_stream, part
 from gan_mtl.data.lazy import Pictures, Records, lazy_stream, prefetch
 from gan_mtl.data.manifest import assemble, verify
 from gan_mtl.data.overlaid import overlaid
-from gan_mtl.data.protocol import with_labels, with_validation, with_visible
+from gan_mtl.data.protocol import with_fraction, with_labels, with_validation, with_visible
 from gan_mtl.data.resize import resize
 from gan_mtl.data.stream import Stream, stream
 from gan_mtl.data.tfds import prepare
@@ -19,6 +29,7 @@ __all__ = [
     "Dataset",
     "Pictures",
     "Records",
+    "Source",
     "Split",
     "Stream",
     "assemble",
@@ -28,10 +39,13 @@ __all__ = [
     "from_arrays",
     "grid",
     "hide_labels",
+    "joined",
+    "joined_stream",
     "lazy_stream",
     "load",
     "names",
     "overlaid",
+    "part",
     "prefetch",
     "prepare",
     "read_idx",
@@ -42,6 +56,7 @@ __all__ = [
     "to_float",
     "to_uint8",
     "verify",
+    "with_fraction",
     "with_labels",
     "with_validation",
     "with_visible",

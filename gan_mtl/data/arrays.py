@@ -41,6 +41,17 @@ class Split(NamedTuple):
         return np.flatnonzero(self.labels != HIDDEN)
 
 
+class Source(NamedTuple):
+    """One of the data sets that a joined one is made of, and its classes in the joined numbering.
+
+    first_class: the number of its class 0; it has `num_classes` from there on.
+    """
+
+    name: str
+    first_class: int
+    num_classes: int
+
+
 class Dataset(NamedTuple):
     """A named data set with its splits.
 
@@ -48,6 +59,7 @@ class Dataset(NamedTuple):
     label_names: one name a class.
     manifest: counts and hashes of what is held here; see `manifest.describe`.
     validation: carved out of the training split, or None.
+    sources: what it was joined from; the target `source` has the numbers. Empty for most.
     """
 
     name: str
@@ -57,6 +69,7 @@ class Dataset(NamedTuple):
     label_names: tuple[str, ...]
     manifest: dict[str, Any]
     validation: Split | None = None
+    sources: tuple[Source, ...] = ()
 
 
 def take(split: Split, indices: Int[np.ndarray, " m"]) -> Split:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from gan_mtl.data import cifar, folder, idx, manifest, npz, tfds
 from gan_mtl.data.arrays import Dataset, Split, carve
 from gan_mtl.data.digits import digits
+from gan_mtl.data.joined import joined
 from gan_mtl.data.npz import Archive
 from gan_mtl.data.overlaid import overlaid
 from gan_mtl.data.resize import Size, height_width, resize
@@ -89,7 +90,8 @@ OVERLAID = {  # two classifications of one picture: the sets at the top left and
     "multimnist": ("mnist", "mnist"),
     "multi_fashion_mnist": ("mnist", "fashion_mnist"),
 }
-OWN = ("folder", "npz", "tfds")
+JOINED = "joined"  # joined:NAME+NAME: several sets, one source a task
+OWN = ("folder", "npz", "tfds", JOINED)
 
 # sha256 of the published test labels: these files have the same names and must not be mixed up
 _TEST_LABELS = {
@@ -112,7 +114,8 @@ def load(
     """Loads a data set into memory, all labels visible.
 
     Args:
-        name: one of `names()`: a known set, `folder:PATH`, `npz:PATH` or `tfds:NAME`.
+        name: one of `names()`: a known set, `folder:PATH`, `npz:PATH`, `tfds:NAME`, or
+            `joined:NAME+NAME` for several of them side by side.
         data_dir: holds one folder a set, or the files themselves; None takes the environment
             variable GAN_MTL_DATA. Not used for `digits`, `folder:` and `npz:`.
         size: side, or (height, width), to which images are resized; None keeps theirs.
@@ -139,6 +142,8 @@ def load(
         return overlaid(name, left, right, seed, size or 28)
     if not (colon and kind in OWN and path):
         raise ValueError(_unknown(name))
+    if kind == JOINED:
+        return joined(name, [load(one, data_dir, size, seed) for one in path.split("+")])
     if kind == "tfds":
         archive, source = tfds.read_tfds(path, _tfds_places(data_dir), size), name
         return _divided(name, archive, source, size, seed)
@@ -215,7 +220,7 @@ def _check_identity(name: str, splits: dict[str, Split], place: pathlib.Path) ->
 def _unknown(name: str) -> str:
     kind = name.split(":", 1)[0]
     if kind in OWN:
-        what = {"folder": "PATH", "npz": "PATH", "tfds": "NAME"}[kind]
+        what = {"folder": "PATH", "npz": "PATH", "tfds": "NAME", JOINED: "NAME+NAME"}[kind]
         return f"data {name!r} lacks what follows the colon; give {kind}:{what}"
     near = difflib.get_close_matches(name.lower(), [*names(), *OWN], n=1)
     guess = f"{near[0]}:..." if near and near[0] in OWN else "".join(near)

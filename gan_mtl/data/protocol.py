@@ -31,6 +31,24 @@ def with_validation(
     return changed._replace(manifest=manifest.remake(changed))
 
 
+def with_fraction(dataset: Dataset, fraction: float, seed: int) -> Dataset:
+    """Keeps a part of the training split, with the classes in their proportions.
+
+    Args:
+        fraction: in (0, 1], of all training examples; 1 keeps everything.
+        seed: names the draw.
+
+    Raises:
+        ValueError: for another fraction, or one that leaves nothing.
+    """
+    if not 0 < fraction <= 1:
+        raise ValueError(f"fraction={fraction}: give a part of the training images, in (0, 1].")
+    if fraction == 1:
+        return dataset
+    changed = dataset._replace(train=carve(dataset.train, fraction, seed)[1])
+    return changed._replace(manifest=manifest.remake(changed))
+
+
 def with_labels(dataset: Dataset, per_class: int, seed: int) -> Dataset:
     """Leaves `per_class` labels of every class visible in the training split, and hides the rest.
 

@@ -121,21 +121,22 @@ def _gather(
     value_range: tuple[float, float],
     labels: bool,
 ) -> dict[str, Any]:
-    """The batch at `indices`; floating-point arrays (points of a toy set) pass unscaled."""
-
-    def images(rows: Any) -> Any:
-        raw = arrays["images"][rows]
-        return to_float(raw, *value_range) if raw.dtype == np.uint8 else raw
-
+    """The batch at `indices`."""
     further = [name for name in arrays if name not in ("images", "labels")]
-    batch = {"images": images(indices["images"])}
+    batch = {"images": images_at(arrays, indices["images"], value_range)}
     batch |= {name: arrays[name][indices["images"]] for name in further}
     if labels:
         batch["labels"] = arrays["labels"][indices["images"]]
     if "labelled" in indices:
-        batch["labelled_images"] = images(indices["labelled"])
+        batch["labelled_images"] = images_at(arrays, indices["labelled"], value_range)
         batch["labelled_labels"] = arrays["labels"][indices["labelled"]]
     return batch
+
+
+def images_at(arrays: Mapping[str, Any], rows: Any, value_range: tuple[float, float]) -> Any:
+    """The images in these rows; points of a toy set (not 8-bit) pass unscaled."""
+    raw = arrays["images"][rows]
+    return to_float(raw, *value_range) if raw.dtype == np.uint8 else raw
 
 
 def _cached(make: Order) -> Order:

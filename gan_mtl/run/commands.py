@@ -133,9 +133,17 @@ def score_run(loaded: Loaded, folder: pathlib.Path) -> dict:
     cell = record["cell"]
     dataset = load_data(loaded.config)
     features = train_features(dataset, folder) if loaded.game.sample is not None else None
-    seen = visible_data(dataset, Cell(cell["arm"], cell["labels"], cell["seed"], folder))
-    predict, sample = evaluator(loaded.game, loaded.spec)(variables_of(loaded.state), loaded.seed)
-    asked = Evaluation(loaded.game, predict, sample, seen, loaded.spec, features, loaded.seed)
+    of = Cell(cell["arm"], cell["labels"], cell["seed"], folder)
+    seen = visible_data(dataset, of, loaded.config.fraction)
+    bind = evaluator(loaded.game, loaded.spec)
+    predict, sample = bind(variables_of(loaded.state), loaded.seed)
+
+    def fresh():
+        return bind(variables_of(loaded.start), loaded.seed)[0]
+
+    asked = Evaluation(
+        loaded.game, predict, sample, seen, loaded.spec, features, loaded.seed, fresh
+    )
     return {"step": loaded.step, **loaded.config.evaluate(asked)}
 
 

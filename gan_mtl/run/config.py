@@ -22,7 +22,8 @@ class Spec(NamedTuple):
     """What a game has to know of data and budget.
 
     image_shape: (height, width, channels); value_range: what black and white became; steps: of the
-        whole run, for schedules; targets: by name, shape of one and dtype.
+        whole run, for schedules; targets: by name, shape of one and dtype; sources: names and
+        numbers of classes of the data sets that a joined one is made of.
     """
 
     image_shape: tuple[int, ...]
@@ -30,6 +31,7 @@ class Spec(NamedTuple):
     value_range: tuple[float, float]
     steps: int
     targets: Mapping[str, tuple[tuple[int, ...], str]] = {}
+    sources: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Config:
     """Names of the arms to run; all by default."""
 
     data: str = "digits"
-    """A named set, folder:PATH, npz:PATH or tfds:NAME."""
+    """A named set, folder:PATH, npz:PATH, tfds:NAME, or joined:NAME+NAME (a source per task)."""
     data_dir: str | None = None
     """Where published files lie: one folder a set. Default: the variable GAN_MTL_DATA."""
     size: int | None = None
@@ -73,13 +75,15 @@ class Config:
     """Visible training labels in all, class-balanced; several give a table. None given: all."""
     validation: int = 0
     """Images carved out of the training split for validation."""
+    fraction: float = 1.0
+    """Part of the training images that training may see, drawn by the run's seed."""
     value_range: tuple[float, float] = (-1.0, 1.0)
     """What black and white become."""
 
     steps: int = 1000
     """Updates per cell."""
     batch_size: int = 64
-    """Examples per pass, over all devices."""
+    """Examples per pass (and source, of joined sets), over all devices."""
     labelled_batch_size: int = 0
     """Labelled examples per pass, drawn from the visible labels; 0 is none."""
     accumulate: int = 1
@@ -110,6 +114,9 @@ class Config:
     """Steps between checkpoints."""
     sample_every: int = 500
     """Steps between pictures of samples; 0 is none."""
+    relations_every: int | None = None
+    """Steps between looks at how the objectives of a turn conflict; a tenth of the run by default;
+    0 is never."""
     keep: int = 2
     """Latest checkpoints to keep."""
     best: str | None = None
@@ -162,10 +169,19 @@ def check(config: Config) -> None:
         value = getattr(config, name)
         if value < 1:
             raise ValueError(f"{name}={value}: it must be at least 1.")
-    for name in ("labelled_batch_size", "eval_every", "sample_every", "validation", "seed"):
+    for name in (
+        "labelled_batch_size",
+        "eval_every",
+        "sample_every",
+        "validation",
+        "seed",
+        "relations_every",
+    ):
         value = getattr(config, name)
-        if value < 0:
+        if value is not None and value < 0:
             raise ValueError(f"{name}={value}: it must not be negative.")
+    if not 0 < config.fraction <= 1:
+        raise ValueError(f"fraction={config.fraction}: it must be in (0, 1].")
     if config.seed + config.seeds > 1 << 32:
         raise ValueError(f"seed={config.seed}: seeds are below 2**32.")
     if config.save_every % config.log_every:

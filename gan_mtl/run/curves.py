@@ -69,6 +69,16 @@ def score_panels(rows: Sequence[Mapping[str, Any]]) -> tuple[Panel, ...]:
     return (Panel("accuracies and other shares", shares), *others) if shares else tuple(others)
 
 
+def relation_panels(rows: Sequence[Mapping[str, Any]]) -> tuple[Panel, ...]:
+    """The panels of relations.jsonl: one for every turn and kind, a line per pair."""
+    titles: dict[str, dict[str, Line]] = {}
+    for name, line in _lines(rows).items():
+        if name.count("/") >= 2:
+            turn, kind, pair = name.split("/", 2)
+            titles.setdefault(f"{kind}, turn {turn}", {})[pair] = line
+    return tuple(Panel(title, lines) for title, lines in titles.items())
+
+
 def draw(
     found: Iterable[Panel], columns: int = 2, file_format: Literal["svg", "png"] = "svg"
 ) -> bytes:

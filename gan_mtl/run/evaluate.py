@@ -29,6 +29,7 @@ class Evaluation(NamedTuple):
     sample: `(n, labels | None) -> images in the value range`, always from the same latents.
     dataset: as the training saw it (hidden labels hidden); its test split has its labels.
     features: the scoring network, or None where the experiment asks for none.
+    fresh: `() -> predict` of the same cell before its first step.
     """
 
     game: Game
@@ -38,6 +39,7 @@ class Evaluation(NamedTuple):
     spec: Spec
     features: FeatureNetwork | None
     seed: int
+    fresh: Callable[[], Callable[[str, np.ndarray], np.ndarray]]
 
 
 class FeatureNetwork(NamedTuple):

@@ -8,7 +8,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from gan_mtl.data import Stream
+from gan_mtl import data
+from gan_mtl.data import Dataset, Stream
+from gan_mtl.run.config import Config
 
 RESIDENT_BYTES = 2 << 30  # data up to this size is kept on accelerators
 
@@ -25,6 +27,27 @@ class Feed(NamedTuple):
     keys: Callable[[int], jax.Array]
     batch: Callable[[int], dict[str, np.ndarray]]
     example: dict[str, np.ndarray]
+
+
+def open_stream(config: Config, dataset: Dataset, seed: int, repeats: int) -> Stream:
+    """The batches of one cell's training split; side by side where it was joined from several."""
+    if dataset.sources:
+        return data.joined_stream(
+            dataset.train,
+            dataset.sources,
+            config.batch_size,
+            seed,
+            value_range=config.value_range,
+            repeats=repeats,
+        )
+    return data.stream(
+        dataset.train,
+        config.batch_size,
+        seed,
+        labelled_batch_size=config.labelled_batch_size,
+        value_range=config.value_range,
+        repeats=repeats,
+    )
 
 
 def feed(

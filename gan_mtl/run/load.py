@@ -16,6 +16,7 @@ from gan_mtl import parallel
 from gan_mtl.run import checkpoints
 from gan_mtl.run.config import Arm, Config, Spec, differences, to_json
 from gan_mtl.run.evaluate import evaluator
+from gan_mtl.run.loop import first_key
 from gan_mtl.types import Context, Game, TrainState
 from gan_mtl.update import alternating, variables_of
 
@@ -26,6 +27,7 @@ class Loaded(NamedTuple):
     sample: `(key, n, label=None) -> images [n, h, w, c]` in the config's value range, of the
         averaged generator where there is one; `label` is one class or n of them.
     predict: `(name, uint8 images) -> outputs`.
+    start: the state before the first step (where initialisation does not look at the data).
     """
 
     config: Config
@@ -37,6 +39,7 @@ class Loaded(NamedTuple):
     step: int
     sample: Callable[..., jax.Array]
     predict: Callable[[str, np.ndarray], np.ndarray]
+    start: TrainState
 
 
 def rebuild(folder: pathlib.Path) -> tuple[Config, dict[str, Any]]:
@@ -88,12 +91,13 @@ def load(run: str | pathlib.Path, step: int | None = None) -> Loaded:
     values = cell["spec"]
     shape, limits = tuple(values["image_shape"]), tuple(values["value_range"])
     targets = {k: (tuple(s), dtype) for k, (s, dtype) in values["targets"].items()}
-    spec = Spec(shape, values["num_classes"], limits, values["steps"], targets)
+    sources = values.get("sources", {})
+    spec = Spec(shape, values["num_classes"], limits, values["steps"], targets, sources)
     game = arm.build(arm.settings, spec)
     init = parallel.compile_function(alternating(game).init)
-    like = init(jax.random.key(cell["seed"]), blank_batch(config, spec, game))
+    start = init(first_key(jax.random.key(cell["seed"])), blank_batch(config, spec, game))
     store = checkpoints.open_checkpoints(folder / "checkpoints", read_only=True)
-    restored = store.restore(like, step)
+    restored = store.restore(start, step)
     store.close()
     variables = variables_of(restored.state)
     predict, _ = evaluator(game, spec)(variables, cell["seed"])
@@ -108,7 +112,8 @@ def load(run: str | pathlib.Path, step: int | None = None) -> Loaded:
         return game.sample(variables, n, labels, context)
 
     return Loaded(
-        config, arm, game, restored.state, spec, cell["seed"], restored.step, sample, predict
+        *(config, arm, game, restored.state, spec, cell["seed"], restored.step),
+        *(sample, predict, start),
     )
 
 
@@ -120,6 +125,12 @@ def blank_batch(config: Config, spec: Spec, game: Game) -> dict[str, np.ndarray]
         low, high = spec.value_range
         return np.full((n * repeats, *spec.image_shape), (low + high) / 2, np.float32)
 
+    if spec.sources:
+        n = config.batch_size
+        return {
+            **{f"images/{name}": images(n) for name in spec.sources},
+            **{f"labels/{name}": np.zeros(n * repeats, np.int32) for name in spec.sources},
+        }
     batch = {"images": images(config.batch_size)}
     for name, (shape, dtype) in spec.targets.items():
         batch[name] = np.zeros((len(batch["images"]), *shape), dtype)

@@ -1,13 +1,12 @@
 """The training loop: one arm, its seeds side by side, from the last checkpoint to DONE.
 
 It takes functions (a game, an evaluation, writers) and is not forked. The order within a pass is
-fixed: update, log (and look for non-finite losses), sample, evaluate, save. What is saved has been
-looked at.
+fixed: update, log (and look for non-finite losses), look at relations, sample, evaluate, save.
+What is saved has been looked at.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import pathlib
 import time
@@ -18,11 +17,10 @@ import jax
 import numpy as np
 
 from gan_mtl import parallel
-from gan_mtl.data import Dataset, stream
+from gan_mtl.data import Dataset, Stream
 from gan_mtl.run import checkpoints as checkpoints_lib
+from gan_mtl.run import conflicts, products, watch
 from gan_mtl.run import feed as feed_lib
-from gan_mtl.run import images as images_lib
-from gan_mtl.run import watch
 from gan_mtl.run import writers as writers_lib
 from gan_mtl.run.config import Arm, Config, Spec, config_hash
 from gan_mtl.run.evaluate import Evaluation, FeatureNetwork, evaluator
@@ -63,6 +61,7 @@ class Progress(NamedTuple):
     bar: Callable[[int, int], writers_lib.Writer]
 
 
+DUE = ("log", "relations", "sample", "eval", "save")
 SILENT = Progress(lambda text: None, lambda total, start: writers_lib.silent())
 
 
@@ -98,7 +97,9 @@ def train(
     run = _prepare(config, game, spec, cells, datasets, progress)
     try:
         start, state = _begin(config, run, cells, restore_step, progress)
-        run.writers.extend(_writer(config, cell, start) for cell in cells)
+        run.writers.extend(
+            products.open_writer(config, cell.folder, cell.name, start) for cell in cells
+        )
         bar = progress.bar(config.steps, start)
         try:
             scores = _advance(config, run, cells, start, state, spec, bar, stop, features)
@@ -112,7 +113,7 @@ def train(
         for writer in run.writers:
             writer.close()
     for cell, found in zip(cells, scores, strict=True):
-        _write_done(cell.folder, found)
+        products.write_done(cell.folder, found)
     return scores
 
 
@@ -128,6 +129,8 @@ class _Run(NamedTuple):
     writers: list[writers_lib.Writer]
     bind: Callable
     cells: Sequence[Cell]
+    streams: Sequence[Stream]
+    look: Callable | None  # at the relations of the objectives
 
 
 def _prepare(config, game, spec, cells, datasets, progress) -> _Run:
@@ -135,14 +138,7 @@ def _prepare(config, game, spec, cells, datasets, progress) -> _Run:
     repeats = max(turn.repeats for turn in game.turns)
     count = len(cells)
     streams = [
-        stream(
-            data.train,
-            config.batch_size,
-            cell.seed,
-            labelled_batch_size=config.labelled_batch_size,
-            value_range=config.value_range,
-            repeats=repeats,
-        )
+        feed_lib.open_stream(config, data, cell.seed, repeats)
         for cell, data in zip(cells, datasets, strict=True)
     ]
     roots = jax.vmap(jax.random.key)(np.asarray([cell.seed for cell in cells], np.uint32))
@@ -150,6 +146,7 @@ def _prepare(config, game, spec, cells, datasets, progress) -> _Run:
     first = streams[0].batch(0)
     if config.check:
         parallel.dead_term_check(game, first, roots[0])
+    look = conflicts.looker(game) if relations_every(config) else None
     resident = feed_lib.choose_resident(streams[0], config.resident, jax.default_backend())
     compiled = parallel.compile_update(
         updater,
@@ -190,30 +187,20 @@ def _prepare(config, game, spec, cells, datasets, progress) -> _Run:
         [],
         evaluator(game, spec),
         cells,
+        streams,
+        None if look is None else parallel.compile_function(look),
     )
 
 
 def _marks(config: Config) -> list[int]:
     """The step counts at which a call has to end."""
     every = (config.log_every, config.save_every, config.eval_every, config.sample_every)
-    return [config.steps, *filter(None, every)]
-
-
-def _writer(config: Config, cell: Cell, start: int) -> writers_lib.Writer:
-    """The cell's writers; opened once its files hold nothing after `start`."""
-    found = [writers_lib.jsonl(cell.folder / "metrics.jsonl")]
-    if config.tensorboard:
-        folder = cell.folder / "tensorboard"
-        found.append(writers_lib.tensorboard(folder, resumed_at=start or None))
-    if config.wandb:
-        found.append(writers_lib.wandb(config.wandb, name=f"{config.name}: {cell.name}"))
-    return writers_lib.multi(*found)
+    return [config.steps, *filter(None, (*every, relations_every(config)))]
 
 
 def _begin(config, run: _Run, cells, restore_step, progress) -> tuple[int, Any]:
     """A fresh state, or that of the latest step that all cells have a checkpoint of."""
-    key = jax.vmap(lambda k: jax.random.fold_in(k, 1))(run.roots)
-    state = run.compiled.init(key if len(cells) > 1 else key[0], run.feed.example)
+    state = _first_state(run)
     common = set(run.stores[0].steps())
     for store in run.stores[1:]:
         common &= set(store.steps())
@@ -221,8 +208,8 @@ def _begin(config, run: _Run, cells, restore_step, progress) -> tuple[int, Any]:
         raise ValueError(f"restore_step={restore_step}: there are checkpoints {sorted(common)}.")
     if not common:
         for cell in cells:
-            _write_reals(run, cell)
-            _truncate(cell, 0)
+            products.write_reals(cell.folder, run.datasets[run.cells.index(cell)])
+            products.truncate(cell.folder, 0)
         return 0, state
     step = max(common) if restore_step is None else restore_step
     restored = [
@@ -236,15 +223,19 @@ def _begin(config, run: _Run, cells, restore_step, progress) -> tuple[int, Any]:
                 f"({found.meta.get('config')}, not {config_hash(config)}); use another --workdir."
             )
         store.discard_after(step)
-        _truncate(cell, step)
+        products.truncate(cell.folder, step)
     progress.line(f"  resumed from step {step}")
     return step, run.compiled.join([found.state for found in restored])
 
 
-def _truncate(cell: Cell, step: int) -> None:
-    """Drops the lines of steps that are played again."""
-    for name in ("metrics.jsonl", "eval.jsonl"):
-        writers_lib.truncate_after(cell.folder / name, step)
+def _first_state(run: _Run) -> Any:
+    keys = jax.vmap(first_key)(run.roots)
+    return run.compiled.init(keys if len(run.cells) > 1 else keys[0], run.feed.example)
+
+
+def first_key(root: jax.Array) -> jax.Array:
+    """The key of a cell's initial parameters, from that of its seed."""
+    return jax.random.fold_in(root, 1)
 
 
 def _advance(config, run: _Run, cells, start, state, spec, bar, stop, features):
@@ -258,12 +249,14 @@ def _advance(config, run: _Run, cells, start, state, spec, bar, stop, features):
         state, metrics = compiled.update(step, run.feed.keys(step), state, batch, **run.kept)
         waiting.append((step, metrics))
         done = step + compiled.steps_per_call
-        due = {name: _due(config, name, step, done) for name in ("log", "sample", "eval", "save")}
+        due = {name: _due(config, name, step, done) for name in DUE}
         stopping = stop()
         if due["log"] or due["save"] or stopping:
             losses = _log(run, cells, waiting, done, compiled.steps_per_call, logged, clock)
             bar.scalars(done, losses)
             waiting, logged, clock = [], done, time.perf_counter()
+        if due["relations"] and run.look is not None:
+            _relate(run, cells, state, done)
         if due["sample"] and run.game.sample is not None:
             _write_samples(config, run, cells, state, done)
         found = [{} for _ in cells]
@@ -278,16 +271,23 @@ def _advance(config, run: _Run, cells, start, state, spec, bar, stop, features):
     if start == config.steps:  # saved, but DONE was not written when it was stopped
         steps = config.steps
         for cell in cells:
-            writers_lib.truncate_after(cell.folder / "eval.jsonl", steps - 1)
+            writers_lib.truncate_after(cell.folder / products.SCORES, steps - 1)
         found = [_evaluate(config, run, i, state, spec, features, steps) for i in range(count)]
     return [{"step": config.steps, **scores} for scores in found]
 
 
 def _due(config: Config, what: str, before: int, done: int) -> bool:
-    every = getattr(config, f"{what}_every")
+    every = relations_every(config) if what == "relations" else getattr(config, f"{what}_every")
     if every and done // every > before // every:
         return True
-    return done == config.steps and (what != "sample" or every > 0)
+    return done == config.steps and (what not in ("sample", "relations") or every > 0)
+
+
+def relations_every(config: Config) -> int:
+    """Steps between looks at relations: a tenth of the run where it is left open."""
+    if config.relations_every is not None:
+        return config.relations_every
+    return max(config.steps // 10 // config.log_every, 1) * config.log_every
 
 
 def _log(run: _Run, cells, waiting, done, steps_per_call, logged, clock) -> dict[str, float]:
@@ -338,15 +338,18 @@ def _evaluate(config, run: _Run, i, state, spec, features, step) -> dict[str, An
     """One cell's scores; written to its eval.jsonl."""
     one: TrainState = run.compiled.split(state)[i]
     predict, sample = run.bind(jax.device_get(variables_of(one)), run.cells[i].seed)
+
+    def fresh():
+        began = run.compiled.split(_first_state(run))[i]
+        return run.bind(jax.device_get(variables_of(began)), run.cells[i].seed)[0]
+
     asked = Evaluation(
-        run.game, predict, sample, run.datasets[i], spec, features, run.cells[i].seed
+        run.game, predict, sample, run.datasets[i], spec, features, run.cells[i].seed, fresh
     )
     scores = config.evaluate(asked)
     if config.best is not None and config.best not in scores:
         raise ValueError(f"best={config.best!r} is no score of this experiment: {sorted(scores)}.")
-    log = writers_lib.jsonl(run.cells[i].folder / "eval.jsonl")
-    log.scalars(step, scores)
-    log.close()
+    products.append(run.cells[i].folder / products.SCORES, step, scores)
     return scores
 
 
@@ -367,26 +370,16 @@ def _save(config, run: _Run, state, step, scores) -> None:
         store.save(step, one, meta, numbers or None)
 
 
-def _write_reals(run: _Run, cell: Cell) -> None:
-    data = run.datasets[run.cells.index(cell)]
-    images_lib.write_png(
-        cell.folder / "samples" / "reals.png", images_lib.grid(data.train.images[:100], 10)
-    )
-
-
 def _write_samples(config, run: _Run, cells, state, step) -> None:
-    """Pictures from the same latents all along, a column per class of a conditional generator."""
-    for cell, one in zip(cells, run.compiled.split(state), strict=True):
+    for i, (cell, one) in enumerate(zip(cells, run.compiled.split(state), strict=True)):
         _, sample = run.bind(jax.device_get(variables_of(one)), cell.seed)
-        columns = min(run.game.classes, 10) or 10
-        asked = np.arange(10 * columns) % columns if run.game.classes else None
-        found = sample(10 * columns, asked)
-        picture = images_lib.grid(found, columns, value_range=config.value_range)
-        images_lib.write_png(cell.folder / "samples" / f"{step:06d}.png", picture)
-        run.writers[run.cells.index(cell)].images(step, {"samples": picture})
+        products.write_samples(config, cell.folder, run.game, sample, run.writers[i], step)
 
 
-def _write_done(folder: pathlib.Path, scores: dict[str, Any]) -> None:
-    partial = folder / "DONE.partial"
-    partial.write_text(json.dumps(scores, indent=1) + "\n")
-    partial.replace(folder / "DONE")
+def _relate(run: _Run, cells, state, step) -> None:
+    """Every cell's conflicts on the batch that comes next; nothing is moved."""
+    assert run.look is not None
+    for i, (cell, one) in enumerate(zip(cells, run.compiled.split(state), strict=True)):
+        key = jax.random.fold_in(jax.random.fold_in(run.roots[i], 3), step)
+        found = run.look(key, jax.device_get(one), run.streams[i].batch(step))
+        products.append(cell.folder / conflicts.FILE, step, jax.device_get(found))

@@ -1,48 +1,35 @@
 """One page about a run: report.html, self-contained, without script or network.
 
-Everything is read from the run's folder; what is not there (yet) is said on the page.
+Everything is read from the run's folder; what is not there (yet) is said on the
 """
 
 from __future__ import annotations
 
-import base64
-import html
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from gan_mtl.run import curves
+from gan_mtl.run import conflicts, curves, relations_page
+from gan_mtl.run.page import (
+    STYLE,
+    absent,
+    escape,
+    figure,
+    flat,
+    image,
+    is_number,
+    pairs,
+    short,
+    table,
+)
 from gan_mtl.run.writers import read_jsonl
 
 PICTURES = 6  # sample grids over time, beside the last one
 ROWS = 20  # of the evaluation history
-
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff;
-       max-width: 1080px; margin: 2em auto; padding: 0 1.2em; }
-h1 { font-size: 1.6em; margin: 0; } h2 { font-size: 1.15em; margin: 2em 0 .6em;
-     border-bottom: 1px solid #ddd; padding-bottom: .2em; }
-.sub, figcaption, .absent { color: #666; } .absent { font-style: italic; }
-code, pre { font: 13px/1.45 ui-monospace, monospace; background: #f6f6f6; border-radius: 4px; }
-code { padding: .1em .3em; } pre { padding: .8em 1em; overflow-x: auto; }
-.command pre { white-space: pre-wrap; overflow-wrap: anywhere; }
-.state { display: inline-block; padding: .1em .7em; border-radius: 1em; font-size: .9em; }
-.done { background: #d9f0e3; } .open { background: #fbeacb; }
-.cards { display: flex; flex-wrap: wrap; gap: .7em; margin-bottom: 1em; }
-.card { border: 1px solid #ddd; border-radius: 6px; padding: .5em .9em; min-width: 7em; }
-.card b { display: block; font-size: 1.4em; font-variant-numeric: tabular-nums; }
-table { border-collapse: collapse; font-size: .9em; font-variant-numeric: tabular-nums; }
-th, td { padding: .2em .7em; border-bottom: 1px solid #eee; text-align: right; }
-th:first-child, td:first-child { text-align: left; } th { color: #555; font-weight: 600; }
-td.text { text-align: left; overflow-wrap: anywhere; } .wide { overflow-x: auto; }
-figure { margin: 0; } .row { display: flex; flex-wrap: wrap; gap: 1em; margin-top: 1em; }
-img { max-width: 100%; } .small img { width: 160px; } .matrix td { text-align: center; }
-summary { cursor: pointer; color: #555; }
-"""
 
 
 def write_report(run_dir: str | os.PathLike) -> pathlib.Path:
@@ -63,22 +50,24 @@ def write_report(run_dir: str | os.PathLike) -> pathlib.Path:
         ("The game", _text(folder / "game.txt", "a run without game.txt has no table")),
         ("Samples", _samples(folder / "samples")),
         ("Training", _curves(curves.panels(metrics), "metrics.jsonl holds no value yet")),
+        ("Relations of objectives", relations_page.section(read_jsonl(folder / conflicts.FILE))),
         ("Evaluation", _history(history)),
         ("Classes", _classes(scores, history)),
         ("Config", _settings(_own(record))),
         ("Environment", _settings(_json(folder / "env.json"))),
     ]
-    body = "".join(f"<h2>{_e(title)}</h2>\n{content}\n" for title, content in sections)
+    body = "".join(f"<h2>{escape(title)}</h2>\n{content}\n" for title, content in sections)
     title = _title(folder, record)
-    page = (
+    text = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{_e(title)}</title><style>{STYLE}</style></head><body>\n"
-        f"<h1>{_e(title)}</h1>\n{_head(folder, record, scores, metrics)}\n{body}</body></html>\n"
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>\n"
+        f"<h1>{escape(title)}</h1>\n{_head(folder, record, scores, metrics)}\n"
+        f"{body}</body></html>\n"
     )
     path = folder / "report.html"
     unfinished = folder / f".report.{os.getpid()}.tmp"
-    unfinished.write_text(page, encoding="utf-8")
+    unfinished.write_text(text, encoding="utf-8")
     os.replace(unfinished, path)
     return path
 
@@ -101,11 +90,12 @@ def _head(folder: pathlib.Path, record, scores, metrics: Sequence[Mapping[str, A
     last = next((row["step"] for row in reversed(metrics) if "step" in row), 0)
     of = f" of {total}" if total is not None else ""
     if (folder / "DONE").exists():
-        state = f'<span class="state done">finished at step {_e(scores.get("step", last))}</span>'
-    else:
         state = (
-            f'<span class="state open">not finished: logged up to step {_e(last)}{_e(of)}</span>'
+            f'<span class="state done">finished at step {escape(scores.get("step", last))}</span>'
         )
+    else:
+        upto = escape(f"{last}{of}")
+        state = f'<span class="state open">not finished: logged up to step {upto}</span>'
     command = _text(folder / "command.txt", "command.txt is not there")
     return f'<p>{state}</p>\n<div class="command">{command}</div>'
 
@@ -113,10 +103,10 @@ def _head(folder: pathlib.Path, record, scores, metrics: Sequence[Mapping[str, A
 def _scores(scores: Mapping[str, Any]) -> str:
     """The numbers of DONE as cards, and the protocol that they were measured by."""
     if not scores:
-        return _absent("no final scores yet: DONE is written last")
-    numbers = {k: v for k, v in scores.items() if _is_number(v) and k != "step"}
+        return absent("no final scores yet: DONE is written last")
+    numbers = {k: v for k, v in scores.items() if is_number(v) and k != "step"}
     cards = "".join(
-        f'<div class="card">{_e(name)}<b>{_e(_short(value))}</b></div>'
+        f'<div class="card">{escape(name)}<b>{escape(short(value))}</b></div>'
         for name, value in numbers.items()
     )
     rest = {
@@ -124,7 +114,7 @@ def _scores(scores: Mapping[str, Any]) -> str:
         for k, v in scores.items()
         if k not in numbers and k not in ("step", "confusion") and v is not None
     }
-    return f'<div class="cards">{cards}</div>' + (_pairs(_flat(rest)) if rest else "")
+    return f'<div class="cards">{cards}</div>' + (pairs(flat(rest)) if rest else "")
 
 
 def _samples(folder: pathlib.Path) -> str:
@@ -133,33 +123,33 @@ def _samples(folder: pathlib.Path) -> str:
     reals = folder / "reals.png"
     parts = []
     if paths:
-        parts.append(_figure(paths[-1], f"step {int(paths[-1].stem)}"))
+        parts.append(figure(paths[-1], f"step {int(paths[-1].stem)}"))
     if reals.exists():
-        parts.append(_figure(reals, "real images, for comparison"))
+        parts.append(figure(reals, "real images, for comparison"))
     out = f'<div class="row">{"".join(parts)}</div>' if parts else ""
     if len(paths) > 1:
         some = [paths[round(i)] for i in np.linspace(0, len(paths) - 1, min(len(paths), PICTURES))]
-        small = "".join(_figure(path, f"step {int(path.stem)}") for path in some)
+        small = "".join(figure(path, f"step {int(path.stem)}") for path in some)
         out += f'<div class="row small">{small}</div>'
-    return out if paths else out + _absent("no samples (yet)")
+    return out if paths else out + absent("no samples (yet)")
 
 
 def _curves(panels: Sequence[curves.Panel], missing: str) -> str:
     if not panels:
-        return _absent(missing)
-    return _image(curves.draw(panels), "svg+xml", ", ".join(panel.title for panel in panels))
+        return absent(missing)
+    return image(curves.draw(panels), "svg+xml", ", ".join(panel.title for panel in panels))
 
 
 def _history(rows: Sequence[Mapping[str, Any]]) -> str:
     """Every evaluation's numbers: as curves where there are several, and as a table."""
-    names = list(dict.fromkeys(k for row in rows for k, v in row.items() if _is_number(v)))
+    names = list(dict.fromkeys(k for row in rows for k, v in row.items() if is_number(v)))
     if not names:
-        return _absent("no evaluation yet: eval.jsonl holds no number")
+        return absent("no evaluation yet: eval.jsonl holds no number")
     steps = {row.get("step") for row in rows}
     drawn = _curves(curves.score_panels(rows), "") if len(steps) > 1 else ""
     dropped = f"<p class=sub>the last {ROWS} of {len(rows)}</p>" if len(rows) > ROWS else ""
-    cells = [[_short(row.get(name)) for name in names] for row in rows[-ROWS:]]
-    return drawn + dropped + _table(names, cells)
+    cells = [[short(row.get(name)) for name in names] for row in rows[-ROWS:]]
+    return drawn + dropped + table(names, cells)
 
 
 def _classes(scores: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> str:
@@ -170,13 +160,13 @@ def _classes(scores: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) ->
     except (TypeError, ValueError, OverflowError):
         confusion = np.zeros(0)
     if confusion.ndim != 2 or len(set(confusion.shape)) != 1:
-        return _absent("no confusion matrix among the scores")
+        return absent("no confusion matrix among the scores")
     hits, support, predicted = np.diag(confusion), confusion.sum(1), confusion.sum(0)
     rows = [
         [str(k), *(f"{v:.3f}" for v in _rates(hits[k], predicted[k], support[k])), str(support[k])]
         for k in range(len(confusion))
     ]
-    report = _table(["class", "precision", "recall", "F1", "support"], rows)
+    report = table(["class", "precision", "recall", "F1", "support"], rows)
     return f'<div class="row">{report}{_matrix(confusion, support)}</div>'
 
 
@@ -214,44 +204,14 @@ def _own(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _settings(found: Mapping[str, Any]) -> str:
     if not found:
-        return _absent("its file is not there, or cannot be read")
-    return f"<details><summary>{len(_flat(found))} fields</summary>{_pairs(_flat(found))}</details>"
+        return absent("its file is not there, or cannot be read")
+    return f"<details><summary>{len(flat(found))} fields</summary>{pairs(flat(found))}</details>"
 
 
 def _text(path: pathlib.Path, missing: str) -> str:
     if not path.exists():
-        return _absent(missing)
-    return f"<pre>{_e(path.read_text(encoding='utf-8', errors='replace').rstrip())}</pre>"
-
-
-def _pairs(fields: Mapping[str, Any]) -> str:
-    rows = "".join(
-        f'<tr><td>{_e(name)}</td><td class="text">{_e(value)}</td></tr>'
-        for name, value in fields.items()
-    )
-    return f'<div class="wide"><table>{rows}</table></div>'
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    def line(cells: Iterable[str], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{_e(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-    body = "".join(line(row, "td") for row in rows)
-    return f'<div class="wide"><table>{line(head, "th")}{body}</table></div>'
-
-
-def _figure(path: pathlib.Path, caption: str) -> str:
-    picture = _image(path.read_bytes(), "png", caption)
-    return f"<figure>{picture}<figcaption>{_e(caption)}</figcaption></figure>"
-
-
-def _image(data: bytes, kind: str, text: str) -> str:
-    content = base64.b64encode(data).decode()
-    return f'<img alt="{_e(text)}" src="data:image/{kind};base64,{content}">'
-
-
-def _absent(text: str) -> str:
-    return f'<p class="absent">{_e(text)}</p>'
+        return absent(missing)
+    return f"<pre>{escape(path.read_text(encoding='utf-8', errors='replace').rstrip())}</pre>"
 
 
 def _json(path: pathlib.Path) -> dict[str, Any]:
@@ -264,25 +224,3 @@ def _json(path: pathlib.Path) -> dict[str, Any]:
 
 def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _flat(value: Any, path: str = "") -> dict[str, Any]:
-    """Nested fields by their dotted path; lists as JSON."""
-    if isinstance(value, dict) and value:
-        parts = [_flat(v, f"{path}.{k}" if path else str(k)) for k, v in value.items()]
-        return {name: leaf for part in parts for name, leaf in part.items()}
-    return {path: value if isinstance(value, str) else json.dumps(value)}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _short(value: Any) -> str:
-    if not _is_number(value) or value != value:
-        return "-"
-    return str(value) if isinstance(value, int) else f"{value:.4g}"
-
-
-def _e(value: Any) -> str:
-    return html.escape(str(value))

@@ -62,6 +62,11 @@ def check_batches(config: Config, dataset: Dataset) -> None:
                 f"{config.data!r}; draws are class-balanced: use "
                 f"{max(labels // dataset.num_classes, 1) * dataset.num_classes}."
             )
+    if dataset.sources and config.labelled_batch_size:
+        raise ValueError(
+            f"labelled_batch_size={config.labelled_batch_size}, but {config.data!r} is joined: its "
+            "batches hold labels/<source>, and no labelled ones apart; use 0."
+        )
     if config.batch_size > dataset.train.num_examples:
         raise ValueError(
             f"batch_size={config.batch_size}, but {config.data!r} has "
@@ -69,8 +74,9 @@ def check_batches(config: Config, dataset: Dataset) -> None:
         )
 
 
-def visible_data(dataset: Dataset, cell: Cell) -> Dataset:
+def visible_data(dataset: Dataset, cell: Cell, fraction: float = 1.0) -> Dataset:
     """The data set as the cell's training may see it."""
+    dataset = data_lib.with_fraction(dataset, fraction, cell.seed)
     if cell.labels is None:
         return dataset
     return data_lib.with_labels(dataset, cell.labels // dataset.num_classes, cell.seed)
@@ -80,7 +86,8 @@ def spec_of(config: Config, dataset: Dataset) -> Spec:
     """What the games have to know of the data."""
     targets = {k: (x.shape[1:], str(x.dtype)) for k, x in dataset.train.targets.items()}
     shape = dataset.train.images.shape[1:]
-    return Spec(shape, dataset.num_classes, config.value_range, config.steps, targets)
+    sources = {source.name: source.num_classes for source in dataset.sources}
+    return Spec(shape, dataset.num_classes, config.value_range, config.steps, targets, sources)
 
 
 def run_study(
@@ -122,7 +129,7 @@ def run_study(
             if not missing:
                 continue
             progress.line(f"{name}: {arm.text or 'no description'}")
-            visible = [visible_data(dataset, cell) for cell in missing]
+            visible = [visible_data(dataset, cell, config.fraction) for cell in missing]
             for cell, data in zip(missing, visible, strict=True):
                 _open_cell(config, origin, cell, spec, games.get(name))
                 record.write(cell.folder / "manifest.json", json.dumps(data.manifest, indent=1))
