@@ -18,10 +18,18 @@ from dataclasses import replace
 
 from experiments import multimnist
 from gan_mtl.run.cli import main
+from gan_mtl.run.config import Arm
+
+TUNED = multimnist.Settings("fixed", left=0.6)  # by multimnist_tuning on these pictures
+EQUAL = {
+    "equal": Arm(multimnist.build, multimnist.Settings(), "equal"),
+    "tuned": Arm(multimnist.build, TUNED, "equal, tuned (0.6 : 0.4)"),
+}
 
 CONFIG = replace(
     multimnist.CONFIG,
     name="multi_fashion_mnist",
+    arms={**multimnist.CONFIG.arms, **EQUAL},
     data="multi_fashion_mnist",
     tabulate=functools.partial(multimnist.tabulate, paper={}),
     presets={
