@@ -6,8 +6,9 @@ from five starts, at two scales of the first objective, in float64 and float32: 
 50,000 steps. Reached means: within 0.1 of the front in the plane of the two (unscaled) losses. Both
 losses are raised by 21, which moves no gradient, for the methods that need positive ones.
 
-Expected: gradient descent stuck from 2 of 5 starts of its own, CAGrad from none (CAGrad's paper);
-Adam fails from 1 of 5, FAMO from none (FAMO's).
+Expected, each from five starts of its own: gradient descent stuck from 2, CAGrad, MGDA and PCGrad
+from none (CAGrad's paper); Adam can fail on the first task, FAMO reaches the front from all
+(FAMO's).
 
 Run:    python -m experiments.mtl_toy
 Check:  --smoke

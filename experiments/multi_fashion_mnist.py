@@ -26,18 +26,17 @@ EQUAL = {
     "tuned": Arm(multimnist.build, TUNED, "equal, tuned (0.6 : 0.4)"),
 }
 
+ARMS = {**multimnist.ARMS, **EQUAL}
+
 CONFIG = replace(
     multimnist.CONFIG,
     name="multi_fashion_mnist",
-    arms={**multimnist.CONFIG.arms, **EQUAL},
+    arms=ARMS,
     data="multi_fashion_mnist",
     tabulate=functools.partial(multimnist.tabulate, paper={}),
     presets={
         **multimnist.CONFIG.presets,
-        "cpu": {
-            **{"steps": 1_170, "log_every": 78, "save_every": 1_170},
-            "about": "half an hour on 2 CPU cores",
-        },
+        "paper": {"arms": {name: multimnist.published(arm) for name, arm in ARMS.items()}},
     },
 )
 

@@ -65,7 +65,7 @@ def lookahead_losses(
 
     Reference:
         Fifty et al., "Efficiently Identifying Task Groupings for Multi-Task Learning", NeurIPS
-        2021, section 3.
+        2021.
     """
     (turn,) = [turn for turn in game.turns if turn.name == turn_name]
     names = _objectives(turn)

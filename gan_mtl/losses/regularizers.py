@@ -82,7 +82,7 @@ def l2_sp(strength: float, leaves: tuple[str, ...] | None = None) -> optax.Gradi
 
     Reference:
         Li, Grandvalet, Davoine, "Explicit Inductive Bias for Transfer Learning with Convolutional
-        Networks", ICML 2018, equation 2.
+        Networks", ICML 2018; the one half as in the authors' code.
     """
     _not_negative("strength", strength)
     pull = _add_gradient(lambda w: strength * w, leaves)
@@ -109,7 +109,7 @@ def clip_weights(c: float) -> optax.GradientTransformation:
 
     Reference:
         Arjovsky, Chintala, Bottou, "Wasserstein Generative Adversarial Networks", ICML 2017,
-        algorithm 1, line 7.
+        algorithm 1.
     """
     if not c > 0:
         raise ValueError(f"c: expected a number > 0, got {c}")

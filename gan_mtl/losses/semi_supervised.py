@@ -102,8 +102,8 @@ def pull_away(features: Float[Array, "n d"], axis_name: str | None = None) -> Fl
         axis_name: the pmap axis; None under jit.
 
     Reference:
-        Zhao, Mathieu, LeCun, "Energy-based GAN", ICLR 2017, equation 4; used for the generator's
-        entropy by Dai et al. 2017.
+        Zhao, Mathieu, LeCun, "Energy-based Generative Adversarial Network", ICLR 2017; used for the
+        generator's entropy by Dai et al. 2017.
     """
     features = rows_of("features", features)
     n = features.shape[0]

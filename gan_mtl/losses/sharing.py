@@ -113,7 +113,7 @@ def orthogonality(
 
     Reference:
         Bousmalis et al., "Domain Separation Networks", NeurIPS 2016, equation 5; Liu, Qiu, Huang,
-        "Adversarial Multi-task Learning for Text Classification", ACL 2017, equation 9.
+        "Adversarial Multi-task Learning for Text Classification", ACL 2017, equation 14.
     """
     shared, private = rows_of("shared", shared), rows_of("private", private)
     if shared.shape[0] != private.shape[0]:

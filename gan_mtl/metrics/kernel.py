@@ -1,7 +1,7 @@
 """Kernel distance (KID): unbiased squared maximum mean discrepancy under a cubic kernel.
 
 Reference:
-    Binkowski et al., "Demystifying MMD GANs", ICLR 2018, section 4.
+    Binkowski et al., "Demystifying MMD GANs", ICLR 2018.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def affinities(
 
     Reference:
         Fifty et al., "Efficiently Identifying Task Groupings for Multi-Task Learning", NeurIPS
-        2021, equation 1.
+        2021.
     """
     return 1 - after / before[None, :]
 
@@ -99,7 +99,7 @@ def best_grouping(affinity: ArrayLike, max_groups: int, alone: float = 0.0) -> G
         alone: the gain of training alone; at 0 a task leaves companions that hurt it on average.
 
     Reference:
-        As of `affinities`, section 3.3.
+        As of `affinities`.
     """
     z = np.asarray(affinity, np.float64)
     tasks = len(z)
@@ -171,7 +171,7 @@ def task_covariance(weights: Float[Array, "d tasks"]) -> Float[Array, "tasks tas
 
     Reference:
         Zhang & Yeung, "A Convex Formulation for Learning Task Relationships in Multi-Task
-        Learning", UAI 2010, equation 10.
+        Learning", UAI 2010.
     """
     tasks = weights.shape[1]
     _, values, right = jnp.linalg.svd(weights, full_matrices=False)

@@ -9,7 +9,7 @@ from gan_mtl.types import Weighting
 
 
 def cagrad(c: float = 0.4, rescale: int = 0) -> Weighting:
-    """d = argmax over |d - g_0| <= c |g_0| of min_i <g_i, d> (Liu et al. 2021, eq. 2).
+    """d = argmax over |d - g_0| <= c |g_0| of min_i <g_i, d> (Liu et al. 2021, eq. 3).
 
     arXiv:2110.14048. With g_0 the mean of all T gradients, w = argmin over the simplex of
     <g_w, g_0> + c |g_0| |g_w| and d = g_0 + c |g_0| g_w / |g_w|, so the weights are
@@ -17,8 +17,10 @@ def cagrad(c: float = 0.4, rescale: int = 0) -> Weighting:
     for c >= 1 only; c = 0 is the mean.
 
     Args:
-        c: 0.4 for NYUv2 and 0.2 for Cityscapes in the paper; published codes default to 0.5.
-        rescale: 0 leaves d, 1 divides it by 1 + c^2, 2 by 1 + c, as published codes do.
+        c: in [0, 1) in the paper, 0.4 for NYUv2 and 0.2 for Cityscapes; the authors' code defaults
+            to 0.5.
+        rescale: 0 leaves d, as in the paper; 1 divides it by 1 + c^2, as the authors' code does; 2
+            by 1 + c.
     """
     if not c >= 0:
         raise ValueError(f"c: expected a number >= 0, got {c}")

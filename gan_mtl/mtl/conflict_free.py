@@ -11,7 +11,7 @@ from gan_mtl.types import Weighting
 def conflict_free() -> Weighting:
     """d = (sum_i <g_i, x>) x with x the unit vector along U^+ 1 (Liu, Chu and Thuerey 2024).
 
-    arXiv:2408.11104, eqs. 2 and 3, with U the unit rows. U^+ 1 = U' C^+ 1 with C the cosines, so
+    arXiv:2408.11104, eq. 2, with U the unit rows. U^+ 1 = U' C^+ 1 with C the cosines, so
     the Gramian is enough. For independent rows <g_i / |g_i|, x> is the same and positive for all:
     no conflict. Linear under scaling of the rows. Dependent rows give the least-squares solution,
     for which the paper claims nothing.

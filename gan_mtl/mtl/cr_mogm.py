@@ -18,17 +18,18 @@ class CrMogmState(NamedTuple):
 
 
 def cr_mogm(weighting: Weighting, alpha: float = 0.9) -> Weighting:
-    """lambda_t = alpha lambda_{t-1} + (1 - alpha) w_t (Zhou et al. 2022, algorithm 1).
+    """lambda_t = alpha lambda_{t-1} + (1 - alpha) w_t (Zhou et al. 2022).
 
     NeurIPS 2022, "On the convergence of stochastic multi-objective gradient manipulation and
     beyond". w_t are the weights of `weighting`, lambda_0 = 1 / T. The average decorrelates weights
-    and gradients, with which stochastic MGDA, PCGrad and CAGrad converge; the paper lets alpha
-    rise as the learning rate falls, here it is fixed. What `weighting` guarantees in one step
-    (no conflict) is lost. A weight that is not finite is passed on and leaves the average alone.
+    and gradients, with which stochastic MGDA, PCGrad and CAGrad converge; the paper (corollary 1)
+    lets alpha rise as the learning rate falls, here it is fixed. What `weighting` guarantees in one
+    step (no conflict) is lost. A weight that is not finite is passed on and leaves the average
+    alone.
 
     Args:
         weighting: one that maps losses or a Gramian to weights.
-        alpha: in [0, 1); 0 is `weighting` itself.
+        alpha: in [0, 1); 0 is `weighting` itself. The default is TorchJD's.
     """
     if not isinstance(weighting, Weighting):
         raise TypeError(f"weighting: expected a Weighting, got {type(weighting).__name__}")

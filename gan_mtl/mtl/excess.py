@@ -24,7 +24,7 @@ class ExcessState(NamedTuple):
 
 
 def excess(eta: float = 0.01) -> Aggregator:
-    """w_i *= exp(eta e_i / e_i(first)), normalised to the sum T (He et al. 2024, algorithm 1).
+    """w_i *= exp(eta e_i / e_i(first)), normalised to the sum T (He et al. 2024, eq. 9).
 
     arXiv:2402.02009. The excess risk e_i = g_i' H_i^-1 g_i is estimated with AdaGrad's diagonal,
     H_i = sqrt(1e-7 + sum of g_i^2 so far). Division by the first value and weights of sum T are
@@ -33,7 +33,7 @@ def excess(eta: float = 0.01) -> Aggregator:
     large as the rows. A task that is absent keeps its share.
 
     Args:
-        eta: step size of the weights.
+        eta: step size of the weights, by default that of the authors' code (whose example has 1).
     """
 
     def init(num_tasks, rows):

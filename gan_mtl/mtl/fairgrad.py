@@ -9,7 +9,7 @@ from gan_mtl.types import Weighting
 
 
 def fairgrad(alpha: float = 1.0) -> Weighting:
-    """The w > 0 with G w = w^(-1/alpha) (Ban and Ji 2024, eq. 5).
+    """The w > 0 with G w = w^(-1/alpha) (Ban and Ji 2024, eq. 4).
 
     arXiv:2402.15638. d = sum w_i g_i then maximises the alpha-fair utility of the gains <g_i, d>,
     which are positive. alpha = 1 is Nash-MTL's direction, alpha to infinity the largest least
@@ -18,7 +18,7 @@ def fairgrad(alpha: float = 1.0) -> Weighting:
     authors' code asks a least-squares routine. Capped as `nash` is where no solution is finite.
 
     Args:
-        alpha: > 0.
+        alpha: > 0; 1 is the default of the authors' code, 2 is what its scripts run.
     """
     if not alpha > 0:
         raise ValueError(f"alpha: expected a number > 0, got {alpha}")

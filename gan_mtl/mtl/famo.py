@@ -49,8 +49,9 @@ def famo(
     turn's optimizer.
 
     Args:
-        gamma: decay of xi, added to its gradient as in PyTorch's Adam; 0.01 in the authors' code,
-            0.001 in LibMTL, 0 for the toy.
+        gamma: decay of xi, added to its gradient as in PyTorch's Adam. In the authors' code 0.01 by
+            default and for Cityscapes, 0.001 for the other data sets, 0 for the toy; 0.001 in
+            LibMTL.
         optimizer: of xi, after the decay; None is Adam at 0.025.
         minima: m_i, for all or by objective.
 

@@ -49,8 +49,8 @@ def gman(
     GMAN-1, infinity the maximum.
 
     With `c` it is GMAN*: the generator also learns lambda > 0, descending `F_lambda(V) - c lambda`.
-    We learn rho in `lambda = softplus(rho)`, which keeps it positive; the state is rho, a scalar,
-    and the optimizer's.
+    We learn rho in `lambda = softplus(rho)`, as the authors' code does (from rho = -2), which keeps
+    it positive; the state is rho, a scalar, and the optimizer's.
 
     Args:
         mean: which mean; the geometric and the harmonic one need losses of one sign.

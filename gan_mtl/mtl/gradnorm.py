@@ -46,7 +46,7 @@ def gradnorm(
 
     Args:
         alpha: how strongly slow tasks are pulled up; 1.5 on NYUv2, 0.12 for similar tasks.
-        optimizer: of s; None is Adam at 0.025.
+        optimizer: of s; None is Adam at 0.025, the paper's for its weights.
         first: l_i(0); None takes each task's first loss. The paper advises log C for a cross
             entropy over C classes where the first loss depends much on the initialisation.
 

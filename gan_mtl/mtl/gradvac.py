@@ -10,17 +10,17 @@ from gan_mtl.types import Weighting
 
 
 def gradvac(beta: float = 0.01) -> Weighting:
-    """d = sum_i v_i, v_i the gradient g_i after its turns (Wang et al. 2021, algorithm 1).
+    """d = sum_i v_i, v_i the gradient g_i after its turns (Wang et al. 2021).
 
     arXiv:2010.05874. For the other tasks j in random order, with c the cosine of v_i and g_j and
     phi_ij its average: if c < phi_ij then
-    v_i += |v_i| (phi sqrt(1-c^2) - c sqrt(1-phi^2)) / (|g_j| sqrt(1-phi^2)) g_j  (eq. 4),
+    v_i += |v_i| (phi sqrt(1-c^2) - c sqrt(1-phi^2)) / (|g_j| sqrt(1-phi^2)) g_j,
     and always phi_ij = (1 - beta) phi_ij + beta c. Over the whole of the shared groups (the paper
-    also has it by layer and matrix). phi starts at 0, where the first step is PCGrad's. A public
-    port updates phi only where c < phi. No freedom from conflict is claimed.
+    also has it by groups of parameters). phi starts at 0, where the first step is PCGrad's. A
+    public port updates phi only where c < phi. No freedom from conflict is claimed.
 
     Args:
-        beta: of the average, 0.01 in the paper.
+        beta: of the average; 0.5 in the public codes, LibMTL and TorchJD.
     """
     if not 0 <= beta <= 1:
         raise ValueError(f"beta: expected a number in [0, 1], got {beta}")

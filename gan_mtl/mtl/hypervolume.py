@@ -19,7 +19,7 @@ def hypervolume(slack: float = 1.1, eta: float | None = None) -> Weighting:
     |max| + 1e-8`, which is the same for positive ones and above all of them for negative ones.
 
     Args:
-        slack: > 1; 1.1 to 1.5 in the paper.
+        slack: > 1; the defaults of the authors' code are 1.1 (loop) and 1.5 (command line).
         eta: a fixed nadir point instead; a loss that reaches it makes its weight NaN.
 
     Reference:

@@ -11,11 +11,12 @@ from gan_mtl.types import Weighting
 def imtl_g() -> Weighting:
     """Weights of sum 1 for which <d, g_i / |g_i|> is the same for all tasks (Liu et al. 2021).
 
-    ICLR 2021, "Towards impartial multi-task learning", eq. 6. w = v / sum v with v = G^+ |g|,
+    ICLR 2021, "Towards impartial multi-task learning", eq. 2. w = v / sum v with v = G^+ |g|,
     here v = C^+ 1 / |g| with C the cosines, which is the same for independent rows; for two tasks
     w_i = |g_j| / (|g_i| + |g_j|). The authors invert a matrix of T - 1 tasks, which fails on
-    dependent rows. Weights may be negative and d may conflict: the paper does not claim otherwise.
-    Where sum v vanishes no such d exists, and the weights are 0.
+    dependent rows, and do so for the gradients of the features. Weights may be negative and d may
+    conflict: the paper does not claim otherwise. Where sum v vanishes no such d exists, and the
+    weights are 0.
     """
 
     def update(key, losses, gramian, state):

@@ -21,7 +21,7 @@ def imtl_l(optimizer: Optimizer | None = None) -> Weighting:
             the network's optimizer.
 
     Reference:
-        Liu et al., "Towards Impartial Multi-Task Learning", ICLR 2021, section 3.2. (Its other half
+        Liu et al., "Towards Impartial Multi-Task Learning", ICLR 2021, equation 6. (Its other half
         is `imtl_g`.)
     """
     optimizer = optax.adam(0.025) if optimizer is None else optimizer

@@ -21,15 +21,16 @@ def learned_simplex(eta: float = 0.01, rule: Rule = "exponentiated") -> Weightin
     task that is easiest already. Ascent guards the worst task. At every step, before it is used,
 
     - "exponentiated": `alpha_i <- alpha_i exp(eta l_i) / sum_j alpha_j exp(eta l_j)` (Sagawa et
-      al., "Distributionally Robust Neural Networks for Group Shifts", ICLR 2020, algorithm 1);
+      al., "Distributionally Robust Neural Networks for Group Shifts", ICLR 2020, algorithm 1, where
+      a step draws one group and moves its alpha alone);
     - "projected": `alpha <- project(alpha + eta l)` (Mohri, Sivek, Suresh, "Agnostic Federated
-      Learning", ICML 2019, section 4); here weights become exactly 0, and can return.
+      Learning", ICML 2019); here weights become exactly 0, and can return.
 
     It starts at 1/K. Losses may have any sign, and only their differences matter; their units do.
     The state is alpha, shape [T] (its logarithm for "exponentiated", which does not underflow).
 
     Args:
-        eta: the rate, > 0; 0.01 in Sagawa et al.
+        eta: the rate, > 0; 0.01 is the default of the code of Sagawa et al.
         rule: how alpha moves.
     """
     if rule not in get_args(Rule):

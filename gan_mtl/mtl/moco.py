@@ -29,15 +29,15 @@ def moco(
     rho: float = 0.0,
     normalise: bool = True,
 ) -> Aggregator:
-    """d = y' lambda with y a running average of the rows (Fernando et al. 2023, algorithm 1).
+    """d = y' lambda with y a running average of the rows (Fernando et al. 2023).
 
     arXiv:2210.12624. In step t, y_i -= beta_t (y_i - h_i) and
     lambda = softmax(lambda - gamma_t (y y' + rho I) lambda), beta_t = beta / t^beta_sigma and
-    gamma_t likewise, from y = 0 and lambda = 1 / T. As in the code that the authors shared, a
-    softmax stands where the paper projects onto the simplex, and h_i = l_i g_i / |g_i| where the
-    paper has h_i = g_i. The average removes the bias of noisy gradients in the limit; one step
-    claims nothing about conflict. The state is as large as the rows. A task that is absent keeps
-    its average.
+    gamma_t likewise, from y = 0 and lambda = 1 / T. As in the code that the authors shared with
+    LibMTL, whose defaults these are, a softmax stands where the paper projects onto the simplex,
+    and h_i = l_i g_i / |g_i| where the paper has h_i = g_i. The average removes the bias of noisy
+    gradients in the limit; one step claims nothing about conflict. The state is as large as the
+    rows. A task that is absent keeps its average.
 
     Args:
         normalise: h_i of the shared code, which needs positive losses; False is the paper's.

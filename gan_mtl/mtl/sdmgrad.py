@@ -14,7 +14,7 @@ from gan_mtl.types import Aggregator
 def sdmgrad(
     lam: float = 0.3, lr: float = 5.0, momentum: float = 0.5, iterations: int = 20
 ) -> Aggregator:
-    """d = (g_w + lambda g_0) / (1 + lambda) (Xiao, Ban and Ji 2023, algorithm 1).
+    """d = (g_w + lambda g_0) / (1 + lambda) (Xiao, Ban and Ji 2023).
 
     arXiv:2305.18409. w follows projected gradient steps on the simplex for
     |g_w + lambda g_0|^2 / 2, with the unbiased gradient J_1 (J_2' (w + lambda / T)) of two
@@ -23,8 +23,9 @@ def sdmgrad(
     momentum from rest. An estimate: it is neither exact nor free of conflict in one step.
 
     Args:
-        lam: lambda, the pull towards the mean g_0.
-        lr, momentum, iterations: of the steps for w.
+        lam: lambda, the pull towards the mean g_0; in the authors' scripts 0.3 for NYUv2 and
+            Cityscapes, 0.6 for reinforcement learning.
+        lr, momentum, iterations: of the steps for w. lr is LibMTL's, 10 in the authors' code.
     """
     if not lam >= 0:
         raise ValueError(f"lam: expected a number >= 0, got {lam}")

@@ -41,7 +41,7 @@ def stch(
     weight 0.
 
     Args:
-        mu: smoothing, > 0.
+        mu: smoothing, > 0; 1 in the authors' multi-task code.
         preference: lambda_i > 0; None is 1/K for all.
         ideal: z_i, below every loss that can be reached; for all or by objective.
         epoch_steps: updates of the turn that make an epoch; None is the paper's formula.

@@ -18,7 +18,8 @@ class LeNetTrunk(nn.Module):
 
     28x28 pixels to 24, 12, 8 and 4; whole channels of the second convolution are dropped. From the
     code of "Multi-Task Learning as Multi-Objective Optimization", NeurIPS 2018
-    (`models/multi_lenet.py`).
+    (`models/multi_lenet.py`), which draws one mask of channels for the whole batch and leaves what
+    is kept as it is: here every example has its own, and what is kept is divided by 1 - rate.
 
     Attributes:
         widths: channels of the convolutions.

@@ -34,10 +34,11 @@ class CrossStitch(nn.Module):
     """A task's row of a cross-stitch unit (Misra et al. 2016, equation 1).
 
     Attributes:
-        own: alpha_S, the first weight of the task's own activations; 0.9 came out best in the
-            paper (table 1). The others share 1 - own, so that the combination is convex (in the
-            paper there is one other: alpha_D = 0.1).
-        per_channel: one alpha per channel, as in the paper's networks, or one for all.
+        own: alpha_S, the first weight of the task's own activations. The others share 1 - own, so
+            that the combination is convex, as at the paper's starts (table 1; there is one other
+            there, and 0.9 goes with alpha_D = 0.1).
+        per_channel: one alpha per channel, as in the paper's networks for segmentation, or one for
+            all, as in those for detection.
         dtype: compute dtype.
     """
 
@@ -65,7 +66,7 @@ class CrossStitch(nn.Module):
 
 
 class SoftmaxMixture(nn.Module):
-    """softmax(W x) over experts, x flattened: the gate of MMoE (equation 7), CGC and PLE.
+    """softmax(W x) over experts, x flattened: the gate of MMoE (section 4.2), CGC and PLE.
 
     Attributes:
         use_bias: whether there is a bias; the papers have none.
@@ -85,7 +86,7 @@ class SoftmaxMixture(nn.Module):
 
 
 def smooth_step(t: Float[Array, " *n"], gamma: float = 1.0) -> Float[Array, " *n"]:
-    """0 up to -gamma / 2, 1 from gamma / 2 on, a cubic between (DSelect-k, equation 4)."""
+    """0 up to -gamma / 2, 1 from gamma / 2 on, a cubic between (DSelect-k)."""
     t = jnp.clip(t, -gamma / 2, gamma / 2)
     return -2 / gamma**3 * t**3 + 3 / (2 * gamma) * t + 0.5
 
@@ -210,7 +211,7 @@ class AttentionLink(nn.Module):
 
 
 class Branch(nn.Module):
-    """The choice of one parent, by the Gumbel softmax trick (Guo et al. 2020, section 3.2).
+    """The choice of one parent, by the Gumbel softmax trick (Guo et al. 2020).
 
     In training a parent is drawn, and the gradient is that of the relaxed draw (straight-through);
     in evaluation it is the likeliest one.

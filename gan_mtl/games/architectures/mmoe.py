@@ -19,7 +19,7 @@ from gan_mtl.types import Network
 
 
 def mmoe(tasks: Tasks, experts: tuple[Network, ...], gate: Network) -> Architecture:
-    """f^k(x) = sum_i g^k(x)_i f_i(x) (equation 6): experts for all, a gate per task.
+    """f^k(x) = sum_i g^k(x)_i f_i(x) (section 4.2): experts for all, a gate per task.
 
     Args:
         experts: f_i, of one shape of features; groups `experts/<i>`, shared.

@@ -57,7 +57,7 @@ def soft_sharing(
 
 
 def l2_tie(params: list[PyTree]) -> Float[Array, ""]:
-    """sum_{i<j} |w_i - w_j|^2 / 2 over all parameters (Duong et al., section 3, for two)."""
+    """sum_{i<j} |w_i - w_j|^2 / 2 over all parameters (Duong et al., for two)."""
     pairs = itertools.combinations(params, 2)
     halves = (jax.tree.map(lambda a, b: jnp.square(a - b).sum() / 2, a, b) for a, b in pairs)
     return _total([leaf for tree in halves for leaf in jax.tree.leaves(tree)])
@@ -69,7 +69,7 @@ def trace_norm_tie(params: list[PyTree], flattening: Flattening = "last") -> Flo
     Args:
         flattening: of the stacked tensor W into matrices, whose trace norms are added: "last": the
             one of a column per task; "tucker": one per axis; "tt": all cuts of the axes into first
-            and last ones (Yang & Hospedales, section 2.2; their weights of the summands are 1).
+            and last ones (Yang & Hospedales; the summands have weight 1, as in their code).
     """
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves, axis=-1), *params)
     norms = functools.partial(_trace_norms, flattening=flattening)

@@ -23,9 +23,9 @@ def transfer(
 ) -> Architecture:
     """The architecture, some groups of which start from given variables.
 
-    With `alpha` there is the row `l2_sp`, |w - w0|^2 / 2 over these groups (equation 2), and w0 is
-    held in the frozen groups `start/<group>`. The new layers' term beta |w|^2 / 2 is weight decay
-    of their optimizer. (`losses.l2_sp` is the same pull as part of an optimizer.)
+    With `alpha` there is the row `l2_sp`, |w - w0|^2 / 2 over these groups, and w0 is held in the
+    frozen groups `start/<group>`. The new layers' term beta |w|^2 / 2 is weight decay of their
+    optimizer. (`losses.l2_sp` is the same pull as part of an optimizer.)
 
     Args:
         source: by group of this architecture, `{"params": ..., other collections}` of the trained
