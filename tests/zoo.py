@@ -8,7 +8,9 @@ import optax
 
 from gan_mtl import nets
 from gan_mtl.games import (
+    Adversary,
     Latents,
+    MultiPlayers,
     Optimizers,
     Penalty,
     Players,
@@ -16,13 +18,14 @@ from gan_mtl.games import (
     architectures,
     class_task,
     gan,
+    multi_adversarial,
     multitask,
     rotation_task,
     semi_supervised,
     simultaneous,
 )
 from gan_mtl.losses import gradient_penalty, hinge, r1, relativistic, wasserstein
-from gan_mtl.mtl import pcgrad
+from gan_mtl.mtl import gman, learned_simplex, pcgrad
 
 CLASSES = 3
 LATENTS = Latents(4)
@@ -182,6 +185,42 @@ def transferred():
     )
 
 
+def task_gans():
+    """Two sources of unequal size: shared trunks, heads of both players each, alpha learned."""
+    players = MultiPlayers(
+        gen=linen(nets.MLPTrunk((6,))),
+        disc=linen(nets.Head()),
+        trunk=linen(nets.MLPTrunk((6,), kernel_norm="spectral")),
+        gen_head=linen(nets.MLPGenerator((), (4, 4, 1), output="tanh")),
+    )
+    adversaries = (Adversary("a", 0.7), Adversary("b", 0.3, source="labelled_images"))
+    return multi_adversarial(
+        players,
+        adversaries,
+        LATENTS,
+        adam(),
+        tasks=(class_head(), rotation_head(fake_weight=0.1)),
+        penalties=(Penalty("r1", lambda f, real, fake, context: r1(f, real), 0.1, every=2),),
+        relation=0.01,
+        weightings=(learned_simplex(), learned_simplex()),
+        ema={"gen": 100.0},
+    )
+
+
+def several_discriminators():
+    """One generator against three discriminators, and reconstruction, under a softmax mean."""
+    players = MultiPlayers(
+        gen=linen(nets.MLPGenerator((6,), (4, 4, 1), output="tanh")),
+        disc=linen(nets.Head()),
+        trunk=linen(nets.MLPTrunk((6,))),
+        encoder=linen(nets.MLPTrunk((6, LATENTS.dim))),
+    )
+    halves = (None, lambda x: x[:, :2], lambda x: x[:, 2:])
+    adversaries = tuple(Adversary(f"d{i}", look=look) for i, look in enumerate(halves))
+    options = {"share": "gen", "reconstruction": 0.5, "weightings": (None, gman())}
+    return multi_adversarial(players, adversaries, LATENTS, adam(), **options)
+
+
 def at_once():
     game = unconditional()
     return game._replace(turns=(simultaneous(game.turns),))
@@ -205,6 +244,8 @@ GAMES = {
         branching,
         sparse_experts,
         transferred,
+        task_gans,
+        several_discriminators,
         at_once,
     )
 }

@@ -30,6 +30,7 @@ from gan_mtl.games.players import (
     Owner,
     Players,
     ask,
+    check_no_batch_norm,
     check_players,
     discriminate,
     features,
@@ -188,7 +189,8 @@ def _init(plan: _Plan, key, batch):
     groups = init_players(
         plan.players, plan.latents, plan.num_classes, plan.projected, plan.tasks, key, batch
     )
-    _check_penalties(plan, groups)
+    names = [penalty.name for penalty in plan.penalties]
+    check_no_batch_norm(names, groups, ("trunk", "shared", "disc"))
     return groups
 
 
@@ -305,19 +307,3 @@ def _check(plan: _Plan, condition: str, num_classes: int | None) -> None:
     if plan.fakes_in_disc and condition != "auxiliary":
         raise ValueError("fakes_in_disc needs condition='auxiliary'.")
     tasks_lib.check_fake_tasks(plan.tasks, condition != "none", "set condition")
-
-
-def _check_penalties(plan: _Plan, groups: Mapping[str, Any]) -> None:
-    """Raises ValueError for BatchNorm under a penalty: one image's gradient would be all images'.
-
-    Gulrajani et al. 2017, section 4: the penalty is of the critic's gradient with respect to each
-    input independently.
-    """
-    normed = [g for g in ("trunk", "shared", "disc") if "batch_stats" in groups.get(g, {})]
-    names = [penalty.name for penalty in plan.penalties]
-    if names and normed:
-        raise ValueError(
-            f"The penalties {names} look at every image by itself, but BatchNorm in the groups "
-            f"{normed} mixes the images of a batch: use norm='spectral' or norm=None there, or "
-            "leave the penalties out."
-        )

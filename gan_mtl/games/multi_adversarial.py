@@ -33,6 +33,7 @@ from gan_mtl.losses.sharing import trace_norm
 from gan_mtl.types import (
     Aggregator,
     Array,
+    Batch,
     Coefficient,
     Context,
     Game,
@@ -56,12 +57,14 @@ class Adversary(NamedTuple):
     source: the batch entry with its real images.
     look: what the discriminator sees of an image, `(images) -> images`: a crop, a fixed random
         projection; None is the image.
+    asks: the name of another adversary whose discriminator this one asks; it has none then.
     """
 
     name: str
     alpha: Coefficient = 1.0
     source: str = "images"
     look: Callable[[Array], Array] | None = None
+    asks: str | None = None
 
 
 class MultiPlayers(NamedTuple):
@@ -161,11 +164,23 @@ class _Plan(NamedTuple):
         apart = self.players.gen_head is not None or self.gen_of("") != "gen"
         return len(self.adversaries) if apart else 1
 
+    def asked(self, name: str) -> str:
+        """The adversary whose discriminator judges for this one."""
+        return next(a.asks or a.name for a in self.adversaries if a.name == name)
+
     def trunk_of(self, name: str) -> str:
-        return "trunk" if self.share in ("both", "disc") else f"trunk/{name}"
+        return "trunk" if self.share in ("both", "disc") else f"trunk/{self.asked(name)}"
+
+    def disc_of(self, name: str) -> str:
+        return f"disc/{self.asked(name)}"
 
     def gen_of(self, name: str) -> str:
         return "gen" if self.share in ("both", "gen") else f"gen/trunk/{name}"
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The discriminators' groups."""
+        return tuple(dict.fromkeys(self.disc_of(a.name) for a in self.adversaries))
 
     def made_by(self, name: str) -> tuple[str, ...]:
         """The groups that make the images of an adversary."""
@@ -175,7 +190,7 @@ class _Plan(NamedTuple):
     def judged_by(self, name: str) -> tuple[str, ...]:
         """The groups that judge them."""
         trunk = () if self.players.trunk is None else (self.trunk_of(name),)
-        return (*trunk, f"disc/{name}")
+        return (*trunk, self.disc_of(name))
 
     def draw(self, name: str, variables: Variables, z: Array, context: Context):
         """Images from latents."""
@@ -186,15 +201,20 @@ class _Plan(NamedTuple):
         tag = context.fold("head")
         return variables.apply(self.players.gen_head, f"gen/{name}", images, context=tag)
 
-    def make(self, variables: Variables, n: int, context: Context):
-        """Images for every adversary, by name; the same ones where the generator has no heads."""
+    def make(self, variables: Variables, counts: Mapping[str, int], context: Context):
+        """So many images for every adversary; of one kind the same ones for all."""
         made: dict[str, Array] = {}
-        names = [adversary.name for adversary in self.adversaries]
-        for name in names if self.kinds > 1 else names[:1]:
+        for name in counts if self.kinds > 1 else [next(iter(counts))]:
             tag = context.fold(name)
-            z = self.latents.draw(n, tag.fold("latents"))
+            z = self.latents.draw(counts[name], tag.fold("latents"))
             made[name], variables = self.draw(name, variables, z, tag)
-        return (made if self.kinds > 1 else dict.fromkeys(names, made[names[0]])), variables
+        if self.kinds == 1:
+            made = dict.fromkeys(counts, next(iter(made.values())))
+        return made, variables
+
+    def counts(self, batch: Batch) -> dict[str, int]:
+        """How many real images every adversary has."""
+        return {a.name: batch[a.source].shape[0] for a in self.adversaries}
 
     def see(self, name: str, variables: Variables, images: Array, context: Context):
         """What the discriminator's head looks at."""
@@ -209,7 +229,7 @@ class _Plan(NamedTuple):
     def judge(self, name: str, variables: Variables, hidden: Array, context: Context):
         """Logits [n]."""
         tag = context.fold("disc")
-        return variables.apply(self.players.disc, f"disc/{name}", hidden, context=tag)
+        return variables.apply(self.players.disc, self.disc_of(name), hidden, context=tag)
 
 
 def _init(plan: _Plan, key, batch):
@@ -221,6 +241,11 @@ def _init(plan: _Plan, key, batch):
                 f"Adversary {adversary.name!r} takes its images from {adversary.source!r}; the "
                 f"batch has {sorted(batch)}."
             )
+    if plan.kinds == 1 and len(set(plan.counts(batch).values())) > 1:
+        raise ValueError(
+            f"All adversaries judge the same fakes, but have {plan.counts(batch)} real images: "
+            "give them batches of one size, or the generator a head each."
+        )
     keys = jax.random.split(key, 4 * len(plan.adversaries) + 3)
     context = Context(keys[-1], jnp.zeros((), jnp.int32))
     groups: dict[str, Any] = {}
@@ -246,7 +271,7 @@ def _init(plan: _Plan, key, batch):
         if plan.players.trunk is not None:
             add(plan.trunk_of(name), plan.players.trunk, 4 * i + 2, seen)
         hidden[name], _ = plan.see(name, starting(groups), images, context)
-        add(f"disc/{name}", plan.players.disc, 4 * i + 3, hidden[name])
+        add(plan.disc_of(name), plan.players.disc, 4 * i + 3, hidden[name])
         add("enc", plan.players.encoder, -2, images)
     heads = {task.name: hidden[_owner(plan, task)] for task in plan.tasks}
     groups.update(tasks_lib.init_heads(plan.tasks, keys[-3], heads))
@@ -261,8 +286,7 @@ def _owner(plan: _Plan, task: Task) -> str:
 
 
 def _disc_losses(plan: _Plan, related: bool, variables, batch, context) -> Outcome:
-    n = batch[plan.adversaries[0].source].shape[0]
-    fakes, variables = plan.make(variables, n, context.fold("generate"))
+    fakes, variables = plan.make(variables, plan.counts(batch), context.fold("generate"))
     fakes = jax.lax.stop_gradient(fakes)
     losses, metrics, known = {}, {}, {}
     for adversary in plan.adversaries:
@@ -277,12 +301,9 @@ def _disc_losses(plan: _Plan, related: bool, variables, batch, context) -> Outco
         metrics[f"{name}/real_logits"] = Loss(real_logits)
         metrics[f"{name}/fake_logits"] = Loss(fake_logits)
         for penalty in plan.penalties:
-
-            def disc_fn(x, name=name, at=variables, tag=tag.fold(penalty.name)):
-                hidden, at = plan.see(name, at, x, tag)
-                return plan.judge(name, at, hidden, tag)[0]
-
-            values = penalty.function(disc_fn, images, fakes[name], tag.fold(penalty.name))
+            drawn = tag.fold(penalty.name)
+            disc_fn = functools.partial(_logits, plan, name, variables, drawn)
+            values = penalty.function(disc_fn, images, fakes[name], drawn)
             losses[f"{penalty.name}/{name}"] = Loss(values)
     for task in plan.tasks:
         owner = _owner(plan, task)
@@ -292,15 +313,19 @@ def _disc_losses(plan: _Plan, related: bool, variables, batch, context) -> Outco
         if played.accuracy is not None:
             metrics[f"{task.name}_accuracy"] = played.accuracy
     if related:
-        heads = [variables.of(f"disc/{a.name}")["params"] for a in plan.adversaries]
+        heads = [variables.of(group)["params"] for group in plan.heads]
         columns = [jnp.concatenate([x.ravel() for x in jax.tree.leaves(h)]) for h in heads]
         losses["relation"] = Loss(jnp.square(trace_norm(jnp.stack(columns, axis=1))))
     return Outcome(losses, variables, metrics)
 
 
+def _logits(plan: _Plan, name: str, variables: Variables, context: Context, images: Array) -> Array:
+    hidden, variables = plan.see(name, variables, images, context)
+    return plan.judge(name, variables, hidden, context)[0]
+
+
 def _gen_losses(plan: _Plan, reconstructs: bool, variables, batch, context) -> Outcome:
-    n = batch[plan.adversaries[0].source].shape[0]
-    fakes, variables = plan.make(variables, n, context.fold("generate"))
+    fakes, variables = plan.make(variables, plan.counts(batch), context.fold("generate"))
     losses = {}
     for adversary in plan.adversaries:
         name, tag = adversary.name, context.fold(adversary.name)
@@ -336,8 +361,7 @@ def _disc_rows(plan: _Plan, relation: Coefficient) -> dict[str, Objective]:
         trunk = plan.trunk_of(_owner(plan, task))
         rows[task.name] = Objective({trunk: task.weight, task.group: task.weight})
     if relation:
-        heads = [f"disc/{adversary.name}" for adversary in plan.adversaries]
-        rows["relation"] = Objective(dict.fromkeys(heads, relation), penalty=True)
+        rows["relation"] = Objective(dict.fromkeys(plan.heads, relation), penalty=True)
     return rows
 
 
@@ -358,7 +382,7 @@ def _gen_rows(plan: _Plan, reconstruction: Coefficient) -> dict[str, Objective]:
 
 
 def _sample(plan: _Plan, variables: Variables, n: int, labels, context: Context) -> Array:
-    made, _ = plan.make(variables, n, context)
+    made, _ = plan.make(variables, {a.name: n for a in plan.adversaries}, context)
     if plan.kinds == 1:
         return made[plan.adversaries[0].name]
     labels = jnp.arange(n) % len(plan.adversaries) if labels is None else labels
@@ -372,11 +396,10 @@ def _predictions(plan: _Plan) -> dict[str, Callable]:
         return plan.see(name, variables, images, context.fold("real"))[0]
 
     def disc(name, variables, images, context):
-        hidden, variables = plan.see(name, variables, images, context.fold("real"))
-        return plan.judge(name, variables, hidden, context.fold("r"))[0]
+        return _logits(plan, name, variables, context, images)
 
     names = [adversary.name for adversary in plan.adversaries]
-    predict = {f"disc/{name}": functools.partial(disc, name) for name in names}
+    predict: dict[str, Callable] = {f"disc/{name}": functools.partial(disc, name) for name in names}
     if plan.players.trunk is not None:
         predict |= {f"features/{name}": functools.partial(features, name) for name in names}
     for task in plan.tasks:
@@ -389,6 +412,12 @@ def _check(plan: _Plan, relation: Coefficient, reconstruction: Coefficient) -> N
     names = [adversary.name for adversary in plan.adversaries]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"multi_adversarial() needs distinct adversaries, got {names}.")
+    for adversary in plan.adversaries:
+        if adversary.asks is not None and adversary.asks not in names:
+            raise ValueError(
+                f"Adversary {adversary.name!r} asks the discriminator of {adversary.asks!r}, but "
+                f"the adversaries are {names}."
+            )
     if plan.share not in ("both", "gen", "disc", "none"):
         raise ValueError(f"share={plan.share!r} is not one of 'both', 'gen', 'disc', 'none'.")
     if plan.adversarial.batch_statistic:
@@ -399,8 +428,8 @@ def _check(plan: _Plan, relation: Coefficient, reconstruction: Coefficient) -> N
         raise ValueError("reconstruction needs players.encoder, from images to latents.")
     if plan.players.encoder is not None and not reconstruction:
         raise ValueError("players.encoder is trained by nothing: give reconstruction a weight.")
-    if relation and len(names) < 2:
-        raise ValueError(f"relation={relation} relates two or more discriminators, got {names}.")
+    if relation and len(plan.heads) < 2:
+        raise ValueError(f"relation={relation} needs two discriminators or more: {plan.heads}.")
     sources = [adversary.source for adversary in plan.adversaries]
     for task in plan.tasks:
         if plan.players.trunk is None:

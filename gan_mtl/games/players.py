@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -81,6 +81,29 @@ def check_players(players: Players, num_classes: int | None) -> None:
         raise ValueError("`middle` and `gen_out` go together: the block ends inside the generator.")
     if players.embed is not None and not num_classes:
         raise ValueError("`embed` shares class embeddings: give num_classes.")
+
+
+def check_no_batch_norm(
+    penalties: Iterable[str], groups: Mapping[str, Mapping[str, Any]], judging: Iterable[str]
+) -> None:
+    """Raises ValueError for BatchNorm under a penalty: one image's gradient would be all images'.
+
+    Gulrajani et al. 2017, section 4: the penalty is of the critic's gradient with respect to each
+    input independently.
+
+    Args:
+        penalties: names of the penalties; none is always right.
+        groups: the freshly initialised ones.
+        judging: names of the groups that the penalties look through.
+    """
+    names = list(penalties)
+    normed = [group for group in judging if "batch_stats" in groups.get(group, {})]
+    if names and normed:
+        raise ValueError(
+            f"The penalties {names} look at every image by itself, but BatchNorm in the groups "
+            f"{normed} mixes the images of a batch: use norm='spectral' or norm=None there, or "
+            "leave the penalties out."
+        )
 
 
 def ask(num_classes: int | None, n: int, context: Context) -> Int[Array, " n"] | None:

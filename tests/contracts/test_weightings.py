@@ -1,9 +1,8 @@
 """What every public weighting and aggregator promises: shapes, dtypes, stable state, one trace."""
 
-import inspect
-
 import jax
 import jax.numpy as jnp
+import methods
 import numpy as np
 import pytest
 
@@ -12,31 +11,17 @@ from gan_mtl.types import Aggregator, Weighting
 
 T, KEY = 5, jax.random.key(0)
 SHAPES = {"bias": (), "kernel": (4, 3), "head": {"w": (7,)}}
-ARGUMENTS = {  # of factories that need some
-    "fixed": ((0.1, 0.2, 0.3, 0.4, 0.5),),
-    "dwa": (3,),
-    "krum": (1, 2),
-    "trimmed_mean": (1,),
-    "cr_mogm": (mtl.mgda(),),
-    "from_weighting": (mtl.upgrad(),),
-}
-FACTORIES = {
-    name: value
-    for name, value in vars(mtl).items()
-    if inspect.isfunction(value)
-    and inspect.signature(value).return_annotation in ("Weighting", "Aggregator")
-}
 DESIGN = """
 equal fixed log_sum uncertainty dwa rlw gls imtl_l gradnorm mgda pcgrad gradvac graddrop imtl_g
 cagrad nash fairgrad aligned upgrad dualproj conflict_free famo stch dbmtl excess sdmgrad modo moco
 krum trimmed_mean cr_mogm hypervolume gman
 """
-every = pytest.mark.parametrize("name", sorted(FACTORIES))
+every = pytest.mark.parametrize("name", sorted(methods.FACTORIES))
 
 
 def build(name):
     """The method, and as an aggregator."""
-    method = FACTORIES[name](*ARGUMENTS.get(name, ()))
+    method = methods.make(name, T)
     lifted = method if isinstance(method, Aggregator) else mtl.from_weighting(method)
     return method, lifted
 
@@ -72,7 +57,7 @@ def set_row(losses, rows, i, value, batches):
 
 
 def test_every_name_of_the_design_is_there():
-    assert not set(DESIGN.split()) - set(FACTORIES)
+    assert not set(DESIGN.split()) - set(methods.FACTORIES)
 
 
 @every

@@ -7,11 +7,12 @@ import numpy as np
 import optax
 import pytest
 import zoo
+from linear import linear
 
 from gan_mtl import draws, nets, parallel, table
 from gan_mtl.games import Optimizers, Penalty, Players, class_task, gan, rotation_task
 from gan_mtl.losses import gradient_penalty, hinge, r1, relativistic_average
-from gan_mtl.types import Context, Network, Variables, starting
+from gan_mtl.types import Context, Variables, starting
 from gan_mtl.update import alternating
 
 KEY = jax.random.key(0)
@@ -19,31 +20,6 @@ CONTEXT = Context(jax.random.key(5), jnp.zeros((), jnp.int32))
 N, WIDTH = 8, 5
 LABELS = np.array([2, -1, 0, 1, -1, -1, 2, -1], np.int32)
 IMAGES = np.random.default_rng(0).normal(size=(2 * N, 4, 4, 1))
-
-
-def linear(out, *, seen=None, shape=(), classes=0):
-    """One matrix and nothing else; with classes, <emb(y), x> beside it. `seen` keeps the inputs."""
-
-    def init(key, *inputs):
-        inputs = inputs[:1] if classes else inputs
-        width = sum(x[0].size for x in inputs)
-        params = {"w": jax.random.normal(key, (width, out or 1), inputs[0].dtype) / width**0.5}
-        if classes:
-            params["emb"] = jax.random.normal(jax.random.fold_in(key, 1), (classes, width))
-        return {"params": params}
-
-    def apply(variables, *inputs, context):
-        if seen is not None:
-            seen.append(inputs)
-        params = variables["params"]
-        first = inputs[:1] if classes else inputs
-        x = jnp.concatenate([x.reshape(len(x), -1) for x in first], axis=1)
-        y = x @ params["w"]
-        if classes:
-            y = y + (params["emb"][inputs[1]] * x).sum(axis=1)[:, None]
-        return (y[:, 0] if out is None else y.reshape(len(x), *(shape or (out,)))), {}
-
-    return Network(init, apply)
 
 
 def linear_players(**others):
