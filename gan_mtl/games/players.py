@@ -67,10 +67,10 @@ class Players(NamedTuple):
 
 
 class Optimizers(NamedTuple):
-    """One optimizer per turn."""
+    """One optimizer per turn, or one for every group that the turn moves."""
 
-    gen: Optimizer
-    disc: Optimizer
+    gen: Optimizer | Mapping[str, Optimizer]
+    disc: Optimizer | Mapping[str, Optimizer]
 
 
 def check_players(players: Players, num_classes: int | None) -> None:

@@ -7,6 +7,7 @@ from gan_mtl.nets.conv import max_pool as max_pool
 from gan_mtl.nets.convnets import CNNTrunk as CNNTrunk
 from gan_mtl.nets.convnets import ConvTrunk as ConvTrunk
 from gan_mtl.nets.dcgan import DCGANGenerator as DCGANGenerator
+from gan_mtl.nets.dcgan import DCGANHead as DCGANHead
 from gan_mtl.nets.dcgan import DCGANTrunk as DCGANTrunk
 from gan_mtl.nets.layers import ClassEmbedding as ClassEmbedding
 from gan_mtl.nets.layers import Conv as Conv

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from gan_mtl.nets.batch_norm import BatchNorm
 from gan_mtl.nets.convnets import ConvTrunk, Norm, check_norm
-from gan_mtl.nets.layers import ConvTranspose, Dense, Initializer, dcgan_normal
+from gan_mtl.nets.layers import Conv, ConvTranspose, Dense, Initializer, dcgan_normal
 from gan_mtl.nets.mlp import with_condition
 from gan_mtl.nets.outputs import Output, squash
 from gan_mtl.types import Context
@@ -33,7 +33,8 @@ class DCGANGenerator(nn.Module):
 
     Attributes:
         size: of the square images: 8, 16, 28, 32, 64 or 128.
-        channels: of the images, any number.
+        channels: of the images, any number; None leaves the last layer to heads (`DCGANHead`): the
+            output is then [n, size / 2, size / 2, width].
         width: channels of the last hidden layer; each layer before has twice as many.
         output: "tanh" for images in (-1, 1), "sigmoid" for (0, 1), "none".
         norm: "batch" for batch normalisation in all layers but the last, or None.
@@ -43,7 +44,7 @@ class DCGANGenerator(nn.Module):
     """
 
     size: int
-    channels: int
+    channels: int | None
     width: int = 64
     output: Output = "tanh"
     norm: Literal["batch"] | None = "batch"
@@ -58,7 +59,7 @@ class DCGANGenerator(nn.Module):
         *,
         context: Context,
     ) -> Float[Array, "n size size channels"]:
-        """Images, shape [n, size, size, channels]."""
+        """Images, shape [n, size, size, channels]; or hidden maps, without `channels`."""
         check_norm(self, ("batch",))
         stages, start = check_size(self, self.size), SMALLEST[self.size]
         plain: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
@@ -70,6 +71,8 @@ class DCGANGenerator(nn.Module):
         for stage in range(1, stages):
             x = ConvTranspose(width >> stage, **inner)(x, context=context)
             x = self._activate(x, context)
+        if self.channels is None:
+            return x
         x = ConvTranspose(self.channels, name="out", **plain)(x, context=context)
         return squash(x, self.output)
 
@@ -77,6 +80,35 @@ class DCGANGenerator(nn.Module):
         if self.norm == "batch":
             x = BatchNorm(scale_init=scale_normal, dtype=self.dtype)(x, context=context)
         return nn.relu(x)
+
+
+class DCGANHead(nn.Module):
+    """Hidden maps to images of twice their size: one task's end of a generator that tasks share.
+
+    A 4x4 transposed convolution, batch normalisation, ReLU, and a 3x3 convolution.
+
+    Attributes:
+        channels: of the images.
+        width: channels between.
+        output, kernel_init, dtype: as of `DCGANGenerator`.
+    """
+
+    channels: int
+    width: int = 32
+    output: Output = "tanh"
+    kernel_init: Initializer = dcgan_normal
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(
+        self, hidden: Float[Array, "n h w c"], *, context: Context
+    ) -> Float[Array, "n h2 w2 channels"]:
+        """Images, shape [n, 2 h, 2 w, channels]."""
+        plain: dict[str, Any] = {"kernel_init": self.kernel_init, "dtype": self.dtype}
+        x = ConvTranspose(self.width, use_bias=False, **plain)(hidden, context=context)
+        x = BatchNorm(scale_init=scale_normal, dtype=self.dtype)(x, context=context)
+        x = Conv(self.channels, 3, name="out", **plain)(nn.relu(x), context=context)
+        return squash(x, self.output)
 
 
 class DCGANTrunk(nn.Module):
