@@ -175,6 +175,24 @@ def verdict(found: History) -> Verdict | None:
     return Verdict(best, _sentence(best, found.objectives), mean, low)
 
 
+def summary(folder: pathlib.Path) -> dict[str, Any]:
+    """What goes among the final scores: by turn the verdict and every pair's mean cosine."""
+    found: dict[str, Any] = {}
+    for turn, one in read(folder).items():
+        told = verdict(one)
+        cosines = np.nanmean(one.matrices["cosine"], axis=0)
+        found[turn] = {
+            "verdict": None if told is None else told.text,
+            "cosine": {
+                pair: float(cosines[i, j]) for i, j, pair in _pairs(one.objectives, "cosine")
+            },
+        }
+        if told is not None:
+            pairs = _pairs(one.objectives, "affinity")
+            found[turn]["affinity"] = {pair: float(told.affinity[i, j]) for i, j, pair in pairs}
+    return {"relations": found} if found else {}
+
+
 def _sentence(grouping: Grouping, names: Sequence[str]) -> str:
     def listed(members: Sequence[int]) -> str:
         return " + ".join(names[i] for i in members)

@@ -113,6 +113,7 @@ def train(
         for writer in run.writers:
             writer.close()
     for cell, found in zip(cells, scores, strict=True):
+        found |= conflicts.summary(cell.folder)
         products.write_done(cell.folder, found)
     return scores
 
