@@ -31,7 +31,8 @@ def test_its_config_is_a_record_and_its_presets_are_valid(name):
         chosen = config_lib.with_preset(config, preset)
         config_lib.check(chosen)
         json.dumps(config_lib.to_json(chosen))
-        spec = config_lib.Spec((8, 8, 1), 10, chosen.value_range, chosen.steps)
+        shape, sources = (8, 8, 1), {"a": 5, "b": 5}
+        spec = config_lib.Spec(shape, 10, chosen.value_range, chosen.steps, sources=sources)
         assert study.tables(chosen, spec)
 
 

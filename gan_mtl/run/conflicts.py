@@ -130,15 +130,16 @@ def _history(rows: Sequence[Mapping[str, Any]], turn: str, names: tuple[str, ...
     matrices = {}
     for kind, sign in PAIR.items():
         whole = np.full((len(rows), len(names), len(names)), 0.0 if kind == "affinity" else 1.0)
-        places = list(_pairs(names, kind))
-        if not any(f"{turn}/{kind}/{pair}" in row for row in rows for *_, pair in places):
-            continue
-        for i, j, pair in places:
-            values = [row.get(f"{turn}/{kind}/{pair}", np.nan) for row in rows]
-            whole[:, i, j] = values
-            if sign == "~":
-                whole[:, j, i] = values
-        matrices[kind] = whole
+        known = False
+        for i, j in itertools.permutations(range(len(names)), 2):
+            name = f"{turn}/{kind}/{names[i]}{sign}{names[j]}"
+            if any(name in row for row in rows):
+                known = True
+                whole[:, i, j] = [row.get(name, np.nan) for row in rows]
+                if sign == "~":
+                    whole[:, j, i] = whole[:, i, j]
+        if known:
+            matrices[kind] = whole
     return History(names, matrices)
 
 

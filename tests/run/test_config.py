@@ -109,6 +109,7 @@ def test_records_are_plain_data_that_json_gives_back():
         "value_range": [0.0, 1.0],
         "steps": 6,
         "targets": {},
+        "sources": {},
     }
 
 

@@ -106,6 +106,7 @@ def evaluation(**options):
         "spec": SPEC,
         "features": None,
         "seed": 0,
+        "fresh": lambda: lambda name, images: np.zeros((len(images), CLASSES)),
     }
     return evaluate.Evaluation(**{**defaults, **options})
 

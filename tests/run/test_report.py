@@ -13,6 +13,7 @@ SECTIONS = [
     "The game",
     "Samples",
     "Training",
+    "Relations of objectives",
     "Evaluation",
     "Classes",
     "Config",
