@@ -33,8 +33,9 @@ from gan_mtl.types import (
 class Pass(NamedTuple):
     """The result of a turn's pass, reduced over devices and slices.
 
-    grads: one tree per moved group; losses and metrics: scalars by name; state: the mutable
-    collections after the pass, by group; weights: one scalar per weighted objective.
+    grads: one tree per moved group; losses and metrics: scalars by name, the latter with a NaN for
+    every objective that is not due; state: the mutable collections after the pass, by group;
+    weights: one scalar per weighted objective.
     """
 
     grads: dict[str, PyTree]
@@ -131,12 +132,13 @@ def turn_pass(
     """Gradients, losses and new collections of one turn on one slice of the batch.
 
     Args:
-        names: the objectives that are due; the others are neither computed nor reported.
+        names: the objectives that are due; the others are not computed, and reported as NaN.
         batch: the turn's slice; every leaf has its examples along the first axis.
         accumulate: number of slices the batch is worked through in, one after another.
         weigh: whether the weights are due; otherwise the last ones are used again.
     """
     rows = {name: turn.objectives[name] for name in names}
+    idle = [name for name in turn.objectives if name not in names]
     columns = rows_lib.columns_of(turn, rows, context.step)
     how = _how(turn, accumulate, weigh)
     count = table.num_batches(turn)
@@ -159,6 +161,7 @@ def turn_pass(
             counts = denominators or _denominators([every], context.axis_name)
             scalars = {name: _share(loss, counts[name]) for name, loss in every.items()}
             metrics = {name: scalars[name] for name in outcome.metrics}
+            metrics |= {name: jnp.full_like(scalars[name], jnp.nan) for name in idle}
             return {name: scalars[name] for name in names}, (outcome.variables.state, metrics)
 
         # Every slice starts from the same collections: what no batch enters ends up as in one pass.

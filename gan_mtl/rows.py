@@ -151,10 +151,22 @@ def observed(turn: Turn, losses: Array, state: PyTree) -> PyTree:
 def weights_of(turn: Turn, losses: Array, gramian: Array | None, state: PyTree, context: Context):
     """Weights by objective from losses and Gramian, and the new state."""
     assert isinstance(turn.weighting, Weighting)
-    inner = state if turn.rows.every == 1 else state["of"]
-    weights, inner = turn.weighting.update(_key(context), losses, gramian, inner)
-    named = dict(zip(table.weighted(turn), weights, strict=True))
-    return named, inner if turn.rows.every == 1 else {"of": inner, "weights": weights}
+    found = turn.weighting.update(_key(context), losses, gramian, _inner(turn, state))
+    weights, state = _kept(turn, state, *found)
+    return dict(zip(table.weighted(turn), weights, strict=True)), state
+
+
+def _inner(turn: Turn, state: PyTree) -> PyTree:
+    """The weighting's own state."""
+    return state if turn.rows.every == 1 else state["of"]
+
+
+def _kept(turn: Turn, state: PyTree, weights: Array, inner: PyTree) -> tuple[Array, PyTree]:
+    """New weights and the state with them, in the type in which they are used again."""
+    if turn.rows.every == 1:
+        return weights, inner
+    weights = weights.astype(state["weights"].dtype)
+    return weights, {"of": inner, "weights": weights}
 
 
 def _key(context: Context) -> Key:
@@ -182,9 +194,9 @@ def aggregate(turn: Turn, due, batches, losses, state: PyTree, context: Context)
     given, vector = stacked[0], vectors[0]
     if len(batches) > 1:
         given, vector = jax.tree.map(lambda *x: jnp.stack(x), *stacked), jnp.stack(vectors)
-    inner = state if turn.rows.every == 1 else state["of"]
+    inner = _inner(turn, state)
     direction, weights, inner = aggregator.update(_key(context), vector, given, inner)
-    state = inner if turn.rows.every == 1 else {"of": inner, "weights": weights}
+    weights, state = _kept(turn, state, weights, inner)
     grads = dict(direction)
     for name in due:
         for group, gradient in _mean([gradients[name] for gradients in batches]).items():

@@ -156,6 +156,32 @@ def test_lazy_rows_are_due_every_kth_step_and_the_two_ways_to_choose_agree():
     close(inside, outside)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_lazy_row_that_is_not_due_is_nan_in_the_type_of_its_loss(dtype):
+    """Otherwise the branches of the program's own choice differ in their types."""
+
+    def losses(variables, batch, context):
+        del context
+        error = batch["x"] * variables.params["a"]["w"] - 1
+        return Outcome({"fit": Loss(error**2), "lazy": Loss(error**4)}, variables)
+
+    rows = {"fit": Objective({"a": 1.0}), "lazy": Objective({"a": 1.0}, every=2)}
+    game = Game(
+        lambda key, batch: {"a": {"params": {"w": jnp.zeros((), batch["x"].dtype)}}},
+        (Turn("model", losses, rows, optax.sgd(0.1)),),
+    )
+    with jax.enable_x64(True):
+        updater, batch = alternating(game), {"x": jnp.ones(4, dtype)}
+        state = updater.init(KEY, batch)
+        for due in (True, False):
+            inside, found = updater.update(KEY, state, batch)
+            by_host, expected = updater.update(KEY, state, batch, due=(due,))
+            assert found["model/lazy"].dtype == expected["model/lazy"].dtype == dtype
+            assert bool(jnp.isnan(found["model/lazy"])) != due
+            close((inside, found), (by_host, expected))
+            state = by_host
+
+
 def test_a_turn_of_its_own_period_is_skipped_between():
     game = toys.game(lazy=1)
     every = game._replace(turns=(game.turns[0], game.turns[1]._replace(every=3)))
