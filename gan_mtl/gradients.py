@@ -7,7 +7,6 @@ the local gradients is the gradient of the global loss, masked losses included.
 
 from __future__ import annotations
 
-import functools
 from typing import Literal, NamedTuple
 
 import jax
@@ -179,11 +178,13 @@ def turn_pass(
         if len(slices) > 1:
             moving, found[-1] = jax.lax.optimization_barrier((moving, found[-1]))
 
-    totals, metrics = (reduce_sum(_sum(x, count), context.axis_name) for x in (values, seen))
+    totals, metrics = (
+        reduce_sum(rows_lib.added(x, count), context.axis_name) for x in (values, seen)
+    )
     if how != "rows":
-        grads = reduce_sum(_sum(found, 1), context.axis_name)
+        grads = reduce_sum(rows_lib.added(found), context.axis_name)
     else:
-        found = reduce_sum(found if count > 1 else [_sum(found, 1)], context.axis_name)
+        found = reduce_sum(found if count > 1 else [rows_lib.added(found)], context.axis_name)
         scalars = reduce_sum(values, context.axis_name) if count > 1 else [totals]
         grads, weights, weighting_state = rows_lib.aggregate(
             turn, rows, found, scalars, weighting_state, context
@@ -232,9 +233,3 @@ def _weights(turn, how: How, pullback, scalars, columns, state, context):
         products = rows_lib.feature_gramian(turn, pullback, scalars, columns)
         products = reduce_sum(products, context.axis_name)
     return rows_lib.weights_of(turn, vector, products, state, context)
-
-
-def _sum(parts: list[PyTree], means: int) -> PyTree:
-    """The sum of the slices' trees; over `means` independent batches their mean."""
-    total = functools.reduce(functools.partial(jax.tree.map, jnp.add), parts)
-    return total if means == 1 else jax.tree.map(lambda x: x / means, total)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_mtl import table
-from gan_mtl.mtl.gramian import from_weighting
+from gan_mtl.mtl.gramian import from_weighting, gramian
 from gan_mtl.types import (
     TAP,
     Aggregator,
@@ -87,7 +87,7 @@ def weigh_columns(
 ) -> dict[str, PyTree]:
     """Gradients by group under known weights, with one backward pass per distinct column."""
     shared = table.shared_groups(turn)
-    private = turn.weighting is not None and scales_private(turn.weighting)
+    private = turn.weighting is not None and _aggregator(turn.weighting).scales_private
     patterns: dict[tuple, list[str]] = {}
     for entry, column in columns.items():
         weighs = private or group_of(entry) in shared
@@ -104,10 +104,8 @@ def weigh_columns(
     return grads
 
 
-def scales_private(weighting: Weighting | Aggregator) -> bool:
-    """Whether groups of a single objective take their gradient times its weight."""
-    loss_weighting = isinstance(weighting, Weighting) and not weighting.needs_gramian
-    return loss_weighting or weighting.scales_private
+def _aggregator(weighting: Weighting | Aggregator) -> Aggregator:
+    return from_weighting(weighting) if isinstance(weighting, Weighting) else weighting
 
 
 def feature_gramian(turn: Turn, pullback: Pullback, scalars: Scalars, columns: Columns) -> Array:
@@ -117,10 +115,8 @@ def feature_gramian(turn: Turn, pullback: Pullback, scalars: Scalars, columns: C
     for name in table.weighted(turn):
         (gradients,) = pullback(_cotangent(scalars, {name: jnp.ones_like(scalars[name])}))
         scale = next(c[name] for e, c in columns.items() if group_of(e) in shared and name in c)
-        found.append(gradients[TAP].reshape(-1) * scale.astype(gradients[TAP].dtype))
-    stacked = jnp.stack(found)
-    wide = stacked.astype(jnp.promote_types(stacked.dtype, jnp.float32))
-    return wide @ wide.T
+        found.append(gradients[TAP] * scale.astype(gradients[TAP].dtype))
+    return gramian({TAP: jnp.stack(found)})
 
 
 def init_state(turn: Turn, params: dict[str, PyTree]) -> PyTree:
@@ -185,9 +181,8 @@ def aggregate(turn: Turn, due, batches, losses, state: PyTree, context: Context)
         Gradients by group, weights by objective, the weighting's new state.
     """
     names = table.weighted(turn)
-    weighting = turn.weighting
-    aggregator = from_weighting(weighting) if isinstance(weighting, Weighting) else weighting
-    assert aggregator is not None
+    assert turn.weighting is not None
+    aggregator = _aggregator(turn.weighting)
     shared = table.shared_groups(turn)
     stacked = [_stacked(names, shared, gradients) for gradients in batches]
     vectors = [jnp.stack([one[name] for name in names]) for one in losses]
@@ -199,7 +194,7 @@ def aggregate(turn: Turn, due, batches, losses, state: PyTree, context: Context)
     weights, state = _kept(turn, state, weights, inner)
     grads = dict(direction)
     for name in due:
-        for group, gradient in _mean([gradients[name] for gradients in batches]).items():
+        for group, gradient in added([one[name] for one in batches], len(batches)).items():
             if name in names and group in shared:
                 continue
             if name in names and aggregator.scales_private:
@@ -225,8 +220,7 @@ def _stacked(names, shared, gradients) -> dict[str, PyTree]:
     }
 
 
-def _mean(trees: list[PyTree]) -> PyTree:
-    if len(trees) == 1:
-        return trees[0]
+def added(trees: list[PyTree], means: int = 1) -> PyTree:
+    """The sum of trees; over `means` independent batches their mean."""
     total = functools.reduce(functools.partial(jax.tree.map, jnp.add), trees)
-    return jax.tree.map(lambda x: x / len(trees), total)
+    return total if means == 1 else jax.tree.map(lambda x: x / means, total)
