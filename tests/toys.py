@@ -6,6 +6,7 @@ masked class labels, a lazy penalty, a scheduled ascent.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from gan_mtl import draws
@@ -187,3 +188,11 @@ def batch(n, seed=0, labelled=0.6, dtype=jnp.float32):
         "images": jax.random.normal(keys[0], (n, PIXELS), dtype),
         "labels": jnp.where(shown, labels, -1),
     }
+
+
+def assert_agree(a, b, tolerance):
+    """Two trees are equal to a relative and absolute tolerance, leaf by leaf, by name."""
+    for (path, x), y in zip(jax.tree.leaves_with_path(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_allclose(
+            x, y, rtol=tolerance, atol=tolerance, err_msg=jax.tree_util.keystr(path)
+        )
