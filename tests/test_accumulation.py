@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import toys
 import zoo
 
 from gan_mtl import draws, nets
@@ -18,7 +19,7 @@ from gan_mtl.losses import (
     r1,
     relativistic_average,
 )
-from gan_mtl.types import Game, Loss, Objective, Outcome, Turn
+from gan_mtl.types import Game, Loss, Objective, Outcome, Turn, Weighting
 from gan_mtl.update import alternating
 
 KEY = jax.random.key(0)
@@ -164,3 +165,40 @@ def test_a_batch_statistic_beside_parameter_penalties_is_refused_by_name():
     state = jax.eval_shape(updater.init, KEY, batch)
     with pytest.raises(ValueError, match=r"'orthogonality/a', 'orthogonality/b'.*accumulate=1"):
         jax.eval_shape(updater.update, KEY, state, batch)
+
+
+@pytest.mark.parametrize("weighting", [None, "rows"])
+def test_accumulation_gives_the_gradient_of_the_whole_batch(weighting):
+    game = toys.linear_game()
+    if weighting:
+        halves = Weighting(
+            lambda n: (), lambda k, losses, g, s: (0.5 * jnp.ones_like(losses), s), True
+        )
+        game = game._replace(turns=(game.turns[0]._replace(weighting=halves),))
+    batch = toys.batch(24)
+    whole, parts = alternating(game), alternating(game, accumulate=4)
+    state = jax.jit(whole.init)(KEY, batch)
+    a, seen_a = jax.jit(whole.update)(KEY, state, batch)
+    b, seen_b = jax.jit(parts.update)(KEY, state, batch)
+    toys.assert_agree((a.params, seen_a), (b.params, seen_b), 1e-6)
+
+
+def test_accumulation_refuses_batch_statistics_by_name():
+    batch = toys.batch(16)
+    updater = alternating(toys.game(), accumulate=2)
+    state = jax.jit(updater.init)(KEY, batch)
+    with pytest.raises(ValueError, match="trunk"):
+        updater.update(KEY, state, batch)
+    game = toys.linear_game()
+
+    def statistic(variables, batch, context):
+        outcome = game.turns[0].losses(variables, batch, context)
+        moment = Loss(outcome.losses["logits"].values.mean() ** 2)
+        return outcome._replace(losses={**outcome.losses, "logits": moment})
+
+    updater = alternating(
+        game._replace(turns=(game.turns[0]._replace(losses=statistic),)), accumulate=2
+    )
+    state = jax.jit(updater.init)(KEY, batch)
+    with pytest.raises(ValueError, match="logits"):
+        updater.update(KEY, state, batch)
