@@ -213,7 +213,8 @@ def check_accumulation(game: Game, state: TrainState, batch: Batch, accumulate: 
 
     Seen are BatchNorm (by its collection), objectives that are scalars, and what is marked as a
     batch statistic inside a value per example: `losses.relativistic_average` (and every
-    adversarial pair that says so), `losses.dragan`, `nets.minibatch_stddev`.
+    adversarial pair that says so), `losses.dragan`, `nets.minibatch_stddev`. A scalar that neither
+    examples nor draws enter (a penalty on parameters) is the same in every slice, and passes.
     """
     if accumulate == 1:
         return
@@ -224,20 +225,25 @@ def check_accumulation(game: Game, state: TrainState, batch: Batch, accumulate: 
             "accumulate=1 or another normalisation."
         )
     variables = Variables(state.params, state.state)
+    slice_ = (dict(batch), jax.random.key(0), jnp.zeros((), int))  # examples, draws, numbers
     for turn in game.turns:
-        context = Context(jax.random.key(0), state.step)
 
-        def losses(variables, batch, turn=turn, context=context):
-            found = turn.losses(variables, batch, context).losses
-            return {name: loss.values for name, loss in found.items()}
+        def losses(slice_, variables, turn=turn):
+            part, key, offset = slice_
+            found = turn.losses(variables, part, Context(key, state.step, offset=offset)).losses
+            return {name: found[name].values for name in turn.objectives}
 
-        jaxpr, shapes = jax.make_jaxpr(losses, return_shape=True)(variables, batch)
+        jaxpr, shapes = jax.make_jaxpr(losses, return_shape=True)(slice_, variables)
+        program, inputs = jaxpr.jaxpr, len(jax.tree.leaves(slice_))
+        outputs = dict(zip(sorted(shapes), program.outvars, strict=True))
         marked = {
             eqn.params["name"].removeprefix(BATCH_STATISTIC)
-            for eqn in _equations(jaxpr.jaxpr)
+            for eqn in _equations(program)
             if eqn.primitive.name == "name" and eqn.params["name"].startswith(BATCH_STATISTIC)
         }
-        bad = sorted(marked | {name for name in turn.objectives if shapes[name].ndim == 0})
+        scalars = {name for name, x in shapes.items() if x.ndim == 0}
+        sliced = {n for n in scalars if _reaches(program, program.invars[:inputs], outputs[n])}
+        bad = sorted(marked | sliced)
         if bad:
             raise ValueError(
                 f"Gradient accumulation would change the batch statistics {bad} of turn "
@@ -324,6 +330,15 @@ def largest_convolution(function: Callable[..., Any], *args: Any) -> int:
         for axis in eqn.params["dimension_numbers"].lhs_spec[2:]
     )
     return max(sides, default=0)
+
+
+def _reaches(jaxpr: Any, inputs: Sequence[Any], output: Any) -> bool:
+    """Whether an output of a program depends on any of these inputs; an equation is one whole."""
+    needed = {id(output)}
+    for eqn in reversed(jaxpr.eqns):
+        if any(id(x) in needed for x in eqn.outvars):
+            needed |= {id(x) for x in eqn.invars}
+    return any(id(x) in needed for x in inputs)
 
 
 def _equations(jaxpr: Any) -> Iterator[Any]:

@@ -7,7 +7,6 @@ the local gradients is the gradient of the global loss, masked losses included.
 
 from __future__ import annotations
 
-import functools
 from typing import Literal, NamedTuple
 
 import jax
@@ -33,8 +32,9 @@ from gan_mtl.types import (
 class Pass(NamedTuple):
     """The result of a turn's pass, reduced over devices and slices.
 
-    grads: one tree per moved group; losses and metrics: scalars by name; state: the mutable
-    collections after the pass, by group; weights: one scalar per weighted objective.
+    grads: one tree per moved group; losses and metrics: scalars by name, the latter with a NaN for
+    every objective that is not due; state: the mutable collections after the pass, by group;
+    weights: one scalar per weighted objective.
     """
 
     grads: dict[str, PyTree]
@@ -131,12 +131,13 @@ def turn_pass(
     """Gradients, losses and new collections of one turn on one slice of the batch.
 
     Args:
-        names: the objectives that are due; the others are neither computed nor reported.
+        names: the objectives that are due; the others are not computed, and reported as NaN.
         batch: the turn's slice; every leaf has its examples along the first axis.
         accumulate: number of slices the batch is worked through in, one after another.
         weigh: whether the weights are due; otherwise the last ones are used again.
     """
     rows = {name: turn.objectives[name] for name in names}
+    idle = [name for name in turn.objectives if name not in names]
     columns = rows_lib.columns_of(turn, rows, context.step)
     how = _how(turn, accumulate, weigh)
     count = table.num_batches(turn)
@@ -159,6 +160,7 @@ def turn_pass(
             counts = denominators or _denominators([every], context.axis_name)
             scalars = {name: _share(loss, counts[name]) for name, loss in every.items()}
             metrics = {name: scalars[name] for name in outcome.metrics}
+            metrics |= {name: jnp.full_like(scalars[name], jnp.nan) for name in idle}
             return {name: scalars[name] for name in names}, (outcome.variables.state, metrics)
 
         # Every slice starts from the same collections: what no batch enters ends up as in one pass.
@@ -176,11 +178,13 @@ def turn_pass(
         if len(slices) > 1:
             moving, found[-1] = jax.lax.optimization_barrier((moving, found[-1]))
 
-    totals, metrics = (reduce_sum(_sum(x, count), context.axis_name) for x in (values, seen))
+    totals, metrics = (
+        reduce_sum(rows_lib.added(x, count), context.axis_name) for x in (values, seen)
+    )
     if how != "rows":
-        grads = reduce_sum(_sum(found, 1), context.axis_name)
+        grads = reduce_sum(rows_lib.added(found), context.axis_name)
     else:
-        found = reduce_sum(found if count > 1 else [_sum(found, 1)], context.axis_name)
+        found = reduce_sum(found if count > 1 else [rows_lib.added(found)], context.axis_name)
         scalars = reduce_sum(values, context.axis_name) if count > 1 else [totals]
         grads, weights, weighting_state = rows_lib.aggregate(
             turn, rows, found, scalars, weighting_state, context
@@ -229,9 +233,3 @@ def _weights(turn, how: How, pullback, scalars, columns, state, context):
         products = rows_lib.feature_gramian(turn, pullback, scalars, columns)
         products = reduce_sum(products, context.axis_name)
     return rows_lib.weights_of(turn, vector, products, state, context)
-
-
-def _sum(parts: list[PyTree], means: int) -> PyTree:
-    """The sum of the slices' trees; over `means` independent batches their mean."""
-    total = functools.reduce(functools.partial(jax.tree.map, jnp.add), parts)
-    return total if means == 1 else jax.tree.map(lambda x: x / means, total)

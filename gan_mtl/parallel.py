@@ -147,7 +147,7 @@ def compile_update(
         raise ValueError(f"parallel={mode!r} is not one of 'jit', 'pmap'.")
     mesh = make_mesh(num_devices, model if mode == "jit" else 1)
     backend = jax.default_backend()
-    steps = steps_per_call or (1 if backend == "cpu" else 20)
+    steps = steps_per_call or steps_that_divide(20)
     together, why = _choose_seeds(updater, seeds, vmap_seeds, example, backend)
     lanes = seeds if together else 1
     body = _body(updater, lanes, steps, mode, gather, by_host=backend == "cpu" and steps == 1)

@@ -45,7 +45,7 @@ def gramians(game: Game) -> Callable[[Key, TrainState, Batch], Matrices]:
 
     def all_of(key: Key, state: TrainState, batch: Batch) -> Matrices:
         return {
-            turn.name: _pass(turn, _gramian_only, key, state, batch, game)
+            turn.name: _pass(turn, gramian, key, state, batch, game)
             for turn in game.turns
             if turn.name in related(game)
         }
@@ -89,11 +89,7 @@ def lookahead_losses(
 
 
 def _objectives(turn: Turn) -> tuple[str, ...]:
-    return table.weighted(turn._replace(weighting=_watching(_gramian_only)))
-
-
-def _gramian_only(rows: PyTree) -> Array:
-    return gramian(rows)
+    return table.weighted(turn._replace(weighting=_watching(gramian)))
 
 
 def _watching(look: Callable[[PyTree], PyTree]) -> Aggregator:

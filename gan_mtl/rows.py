@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_mtl import table
-from gan_mtl.mtl.gramian import from_weighting
+from gan_mtl.mtl.gramian import from_weighting, gramian
 from gan_mtl.types import (
     TAP,
     Aggregator,
@@ -87,7 +87,7 @@ def weigh_columns(
 ) -> dict[str, PyTree]:
     """Gradients by group under known weights, with one backward pass per distinct column."""
     shared = table.shared_groups(turn)
-    private = turn.weighting is not None and scales_private(turn.weighting)
+    private = turn.weighting is not None and _aggregator(turn.weighting).scales_private
     patterns: dict[tuple, list[str]] = {}
     for entry, column in columns.items():
         weighs = private or group_of(entry) in shared
@@ -104,10 +104,8 @@ def weigh_columns(
     return grads
 
 
-def scales_private(weighting: Weighting | Aggregator) -> bool:
-    """Whether groups of a single objective take their gradient times its weight."""
-    loss_weighting = isinstance(weighting, Weighting) and not weighting.needs_gramian
-    return loss_weighting or weighting.scales_private
+def _aggregator(weighting: Weighting | Aggregator) -> Aggregator:
+    return from_weighting(weighting) if isinstance(weighting, Weighting) else weighting
 
 
 def feature_gramian(turn: Turn, pullback: Pullback, scalars: Scalars, columns: Columns) -> Array:
@@ -117,10 +115,8 @@ def feature_gramian(turn: Turn, pullback: Pullback, scalars: Scalars, columns: C
     for name in table.weighted(turn):
         (gradients,) = pullback(_cotangent(scalars, {name: jnp.ones_like(scalars[name])}))
         scale = next(c[name] for e, c in columns.items() if group_of(e) in shared and name in c)
-        found.append(gradients[TAP].reshape(-1) * scale.astype(gradients[TAP].dtype))
-    stacked = jnp.stack(found)
-    wide = stacked.astype(jnp.promote_types(stacked.dtype, jnp.float32))
-    return wide @ wide.T
+        found.append(gradients[TAP] * scale.astype(gradients[TAP].dtype))
+    return gramian({TAP: jnp.stack(found)})
 
 
 def init_state(turn: Turn, params: dict[str, PyTree]) -> PyTree:
@@ -151,10 +147,22 @@ def observed(turn: Turn, losses: Array, state: PyTree) -> PyTree:
 def weights_of(turn: Turn, losses: Array, gramian: Array | None, state: PyTree, context: Context):
     """Weights by objective from losses and Gramian, and the new state."""
     assert isinstance(turn.weighting, Weighting)
-    inner = state if turn.rows.every == 1 else state["of"]
-    weights, inner = turn.weighting.update(_key(context), losses, gramian, inner)
-    named = dict(zip(table.weighted(turn), weights, strict=True))
-    return named, inner if turn.rows.every == 1 else {"of": inner, "weights": weights}
+    found = turn.weighting.update(_key(context), losses, gramian, _inner(turn, state))
+    weights, state = _kept(turn, state, *found)
+    return dict(zip(table.weighted(turn), weights, strict=True)), state
+
+
+def _inner(turn: Turn, state: PyTree) -> PyTree:
+    """The weighting's own state."""
+    return state if turn.rows.every == 1 else state["of"]
+
+
+def _kept(turn: Turn, state: PyTree, weights: Array, inner: PyTree) -> tuple[Array, PyTree]:
+    """New weights and the state with them, in the type in which they are used again."""
+    if turn.rows.every == 1:
+        return weights, inner
+    weights = weights.astype(state["weights"].dtype)
+    return weights, {"of": inner, "weights": weights}
 
 
 def _key(context: Context) -> Key:
@@ -173,21 +181,20 @@ def aggregate(turn: Turn, due, batches, losses, state: PyTree, context: Context)
         Gradients by group, weights by objective, the weighting's new state.
     """
     names = table.weighted(turn)
-    weighting = turn.weighting
-    aggregator = from_weighting(weighting) if isinstance(weighting, Weighting) else weighting
-    assert aggregator is not None
+    assert turn.weighting is not None
+    aggregator = _aggregator(turn.weighting)
     shared = table.shared_groups(turn)
     stacked = [_stacked(names, shared, gradients) for gradients in batches]
     vectors = [jnp.stack([one[name] for name in names]) for one in losses]
     given, vector = stacked[0], vectors[0]
     if len(batches) > 1:
         given, vector = jax.tree.map(lambda *x: jnp.stack(x), *stacked), jnp.stack(vectors)
-    inner = state if turn.rows.every == 1 else state["of"]
+    inner = _inner(turn, state)
     direction, weights, inner = aggregator.update(_key(context), vector, given, inner)
-    state = inner if turn.rows.every == 1 else {"of": inner, "weights": weights}
+    weights, state = _kept(turn, state, weights, inner)
     grads = dict(direction)
     for name in due:
-        for group, gradient in _mean([gradients[name] for gradients in batches]).items():
+        for group, gradient in added([one[name] for one in batches], len(batches)).items():
             if name in names and group in shared:
                 continue
             if name in names and aggregator.scales_private:
@@ -213,8 +220,7 @@ def _stacked(names, shared, gradients) -> dict[str, PyTree]:
     }
 
 
-def _mean(trees: list[PyTree]) -> PyTree:
-    if len(trees) == 1:
-        return trees[0]
+def added(trees: list[PyTree], means: int = 1) -> PyTree:
+    """The sum of trees; over `means` independent batches their mean."""
     total = functools.reduce(functools.partial(jax.tree.map, jnp.add), trees)
-    return jax.tree.map(lambda x: x / len(trees), total)
+    return total if means == 1 else jax.tree.map(lambda x: x / means, total)

@@ -119,9 +119,10 @@ def group_of(entry: str) -> str:
 
 
 class Loss(NamedTuple):
-    """One objective's value in one pass: per example, or a batch statistic.
+    """One objective's value in one pass: per example, or a scalar.
 
-    values: shape [n], or [] for a batch statistic (which takes its moments over devices itself).
+    values: shape [n], or [] for a batch statistic (which takes its moments over devices itself) and
+        for a penalty on parameters.
     mask: shape [n], 1 where the example has what the objective needs (a label); None is all ones.
     """
 
@@ -304,8 +305,9 @@ BATCH_STATISTIC = "batch_statistic/"
 def batch_statistic(name: str, values: Array) -> Array:
     """`values` of any shape, marked as depending on more of the batch than their own example.
 
-    A scalar is seen as a batch statistic by its shape; what stands inside a value per example (the
-    means of a relativistic average, the deviation of DRAGAN) is marked with this. The mark is an
-    identity and costs nothing; gradient accumulation, which sees part of the batch, refuses `name`.
+    A scalar that the batch enters is seen as a batch statistic by its shape; what stands inside a
+    value per example (the means of a relativistic average, the deviation of DRAGAN) is marked with
+    this. The mark is an identity and costs nothing; gradient accumulation, which sees part of the
+    batch, refuses `name`.
     """
     return checkpoint_name(values, BATCH_STATISTIC + name)

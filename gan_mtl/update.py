@@ -186,9 +186,8 @@ def _play_turn(
         after = evaluate(turn, {**state.params, **params}, state.state, batch, context)
         vector = jnp.stack([after[name] for name in table.weighted(turn)])
         weighting_state = rows.observed(turn, vector, weighting_state)
-    metrics = {f"{turn.name}/{name}": jnp.full((), jnp.nan) for name in turn.objectives}
-    metrics.update({f"{turn.name}/{name}": value for name, value in result.losses.items()})
-    metrics.update({f"{turn.name}/{name}": value for name, value in result.metrics.items()})
+    values = {**result.losses, **result.metrics}
+    metrics = {f"{turn.name}/{name}": value for name, value in values.items()}
     metrics.update({f"{turn.name}/weight/{name}": w for name, w in result.weights.items()})
     if norms:
         for group in moved:

@@ -1,12 +1,15 @@
 """What gradient accumulation would change silently is refused by name; the rest is let through."""
 
+import architectures
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import toys
 import zoo
 
-from gan_mtl import nets
+from gan_mtl import draws, nets
 from gan_mtl.games import Optimizers, Penalty, Players, class_task, gan, semi_supervised
 from gan_mtl.losses import (
     AdversarialLoss,
@@ -16,6 +19,7 @@ from gan_mtl.losses import (
     r1,
     relativistic_average,
 )
+from gan_mtl.types import Game, Loss, Objective, Outcome, Turn, Weighting
 from gan_mtl.update import alternating
 
 KEY = jax.random.key(0)
@@ -93,3 +97,108 @@ def test_what_looks_at_examples_one_by_one_gives_the_whole_batch_s_step():
         expected, found = (jax.jit(u.update)(KEY, state, batch) for u in (whole, parts))
         for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["l2_tie", "trace_norm_tie", "transfer"])
+def test_penalties_on_parameters_alone_give_the_whole_batch_s_step(name):
+    """Scalars, but of no batch: every slice holds the same one, and so does their mean."""
+    with jax.enable_x64(True):
+        batch = architectures.batch(dtype=jnp.float64)
+        whole, parts = (alternating(architectures.game(name), accumulate=n) for n in (1, 2))
+        state = jax.tree.map(
+            lambda x: x.astype(float) if x.dtype == jnp.float32 else x,
+            jax.jit(whole.init)(KEY, batch),
+        )
+        group = "trunk" if name == "transfer" else "trunk/a"
+        state.params[group] = jax.tree.map(lambda x: 1.1 * x, state.params[group])
+        expected, found = (
+            jax.device_get(jax.jit(u.update)(KEY, state, batch)) for u in (whole, parts)
+        )
+    penalty = "model/l2_sp" if name == "transfer" else "model/tie"
+    assert found[1][penalty] > 0
+    for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+
+
+SCALARS = {  # by whether a slice of the batch sees another value
+    "decay": (False, lambda w, x, context: jnp.square(w).sum()),
+    "inside a function": (False, lambda w, x, context: jax.jit(jnp.linalg.norm)(w)),
+    "by the step": (False, lambda w, x, context: w.sum() * context.step),
+    "constant": (False, lambda w, x, context: jnp.ones(())),
+    "moment": (True, lambda w, x, context: jnp.square((x @ w).mean())),
+    "count": (True, lambda w, x, context: w.sum() * (x > 0).sum()),
+    "within": (True, lambda w, x, context: jax.jit(lambda a, b: (a @ b).sum())(x, w)),
+    "generated": (True, lambda w, x, context: (draws.normal(len(x), w.shape, context) @ w).max()),
+    "numbered": (True, lambda w, x, context: w.sum() * context.index(len(x)).max()),
+}
+
+
+@pytest.mark.parametrize("name", SCALARS)
+def test_a_scalar_is_a_batch_statistic_if_a_slice_sees_another_one(name):
+    refused, scalar = SCALARS[name]
+
+    def losses(variables, batch, context):
+        w = variables.params["net"]["w"]
+        fit = Loss(jnp.square(batch["x"] @ w - 1))
+        return Outcome({"fit": fit, name: Loss(scalar(w, batch["x"], context))}, variables)
+
+    def init(key, batch):
+        return {"net": {"params": {"w": jnp.ones(batch["x"].shape[1])}}}
+
+    rows = {"fit": Objective({"net": 1.0}), name: Objective({"net": 0.1}, penalty=True)}
+    played = Game(init, (Turn("model", losses, rows, optax.sgd(0.1)),))
+    batch = {"x": jax.random.normal(KEY, (8, 3))}
+    whole, parts = alternating(played), alternating(played, accumulate=2)
+    state = jax.jit(whole.init)(KEY, batch)
+    if refused:
+        with pytest.raises(ValueError, match=rf"batch statistics \['{name}'\] of turn 'model'"):
+            jax.eval_shape(parts.update, KEY, state, batch)
+        return
+    expected, found = (jax.jit(u.update)(KEY, state, batch) for u in (whole, parts))
+    for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+def test_a_batch_statistic_beside_parameter_penalties_is_refused_by_name():
+    updater = alternating(architectures.game("shared_private"), accumulate=2)
+    batch = architectures.batch()
+    state = jax.eval_shape(updater.init, KEY, batch)
+    with pytest.raises(ValueError, match=r"'orthogonality/a', 'orthogonality/b'.*accumulate=1"):
+        jax.eval_shape(updater.update, KEY, state, batch)
+
+
+@pytest.mark.parametrize("weighting", [None, "rows"])
+def test_accumulation_gives_the_gradient_of_the_whole_batch(weighting):
+    game = toys.linear_game()
+    if weighting:
+        halves = Weighting(
+            lambda n: (), lambda k, losses, g, s: (0.5 * jnp.ones_like(losses), s), True
+        )
+        game = game._replace(turns=(game.turns[0]._replace(weighting=halves),))
+    batch = toys.batch(24)
+    whole, parts = alternating(game), alternating(game, accumulate=4)
+    state = jax.jit(whole.init)(KEY, batch)
+    a, seen_a = jax.jit(whole.update)(KEY, state, batch)
+    b, seen_b = jax.jit(parts.update)(KEY, state, batch)
+    toys.assert_agree((a.params, seen_a), (b.params, seen_b), 1e-6)
+
+
+def test_accumulation_refuses_batch_statistics_by_name():
+    batch = toys.batch(16)
+    updater = alternating(toys.game(), accumulate=2)
+    state = jax.jit(updater.init)(KEY, batch)
+    with pytest.raises(ValueError, match="trunk"):
+        updater.update(KEY, state, batch)
+    game = toys.linear_game()
+
+    def statistic(variables, batch, context):
+        outcome = game.turns[0].losses(variables, batch, context)
+        moment = Loss(outcome.losses["logits"].values.mean() ** 2)
+        return outcome._replace(losses={**outcome.losses, "logits": moment})
+
+    updater = alternating(
+        game._replace(turns=(game.turns[0]._replace(losses=statistic),)), accumulate=2
+    )
+    state = jax.jit(updater.init)(KEY, batch)
+    with pytest.raises(ValueError, match="logits"):
+        updater.update(KEY, state, batch)

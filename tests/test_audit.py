@@ -149,3 +149,12 @@ def test_a_claimed_group_that_the_objective_does_not_reach():
     game = with_rows({"class": Objective({"trunk": 1.0, "heads/class": 1.0, "disc": 1.0})})
     with pytest.raises(ValueError, match="disc/class in 'disc'"):
         audit.check_alive(norms_of(game))
+
+
+def test_the_largest_convolution_of_a_function_and_all_within():
+    def convolve(x):
+        return jax.lax.conv(x, jnp.ones((1, 1, 3, 3)), (1, 1), "SAME")
+
+    looped = jax.jit(lambda x: jax.lax.fori_loop(0, 2, lambda i, x: convolve(x), x))
+    assert audit.largest_convolution(looped, jnp.ones((1, 1, 28, 20))) == 28
+    assert audit.largest_convolution(jnp.sin, jnp.ones(3)) == 0

@@ -167,6 +167,30 @@ def test_an_aggregator_may_take_rows_of_several_batches():
     assert np.isfinite(metrics["model/c"])
 
 
+@pytest.mark.parametrize("weighting", [inverse_norms, mtl.equal])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+def test_kept_weights_may_be_chosen_inside_the_program(dtype, weighting):
+    """`due=None`: the branches of one switch have the same types, whatever the weights come in."""
+    with jax.enable_x64(True):
+        updater = alternating(game(weighting(), Rows(every=2)))
+        batch = {k: jnp.asarray(x, dtype) for k, x in batch_of(0).items()}
+        inside = by_host = updater.init(KEY, batch)
+        update = jax.jit(updater.update, static_argnames="due")
+        for step in range(4):
+            key = jax.random.fold_in(KEY, step)
+            inside, metrics = update(key, inside, batch)
+            by_host, expected = update(key, by_host, batch, due=(step % 2 == 0,))
+            for name, value in expected.items():
+                assert metrics[name].dtype == value.dtype, name
+            for x, y in zip(
+                jax.tree.leaves((inside, metrics)),
+                jax.tree.leaves((by_host, expected)),
+                strict=True,
+            ):
+                assert x.dtype == y.dtype
+                np.testing.assert_array_equal(x, y)
+
+
 def test_features_cost_one_backward_pass_of_the_trunk():
     """Operations as XLA counts them: rows of features, and exact ones, against the plain sum."""
 

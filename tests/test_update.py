@@ -156,6 +156,32 @@ def test_lazy_rows_are_due_every_kth_step_and_the_two_ways_to_choose_agree():
     close(inside, outside)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_lazy_row_that_is_not_due_is_nan_in_the_type_of_its_loss(dtype):
+    """Otherwise the branches of the program's own choice differ in their types."""
+
+    def losses(variables, batch, context):
+        del context
+        error = batch["x"] * variables.params["a"]["w"] - 1
+        return Outcome({"fit": Loss(error**2), "lazy": Loss(error**4)}, variables)
+
+    rows = {"fit": Objective({"a": 1.0}), "lazy": Objective({"a": 1.0}, every=2)}
+    game = Game(
+        lambda key, batch: {"a": {"params": {"w": jnp.zeros((), batch["x"].dtype)}}},
+        (Turn("model", losses, rows, optax.sgd(0.1)),),
+    )
+    with jax.enable_x64(True):
+        updater, batch = alternating(game), {"x": jnp.ones(4, dtype)}
+        state = updater.init(KEY, batch)
+        for due in (True, False):
+            inside, found = updater.update(KEY, state, batch)
+            by_host, expected = updater.update(KEY, state, batch, due=(due,))
+            assert found["model/lazy"].dtype == expected["model/lazy"].dtype == dtype
+            assert bool(jnp.isnan(found["model/lazy"])) != due
+            close((inside, found), (by_host, expected))
+            state = by_host
+
+
 def test_a_turn_of_its_own_period_is_skipped_between():
     game = toys.game(lazy=1)
     every = game._replace(turns=(game.turns[0], game.turns[1]._replace(every=3)))
@@ -181,78 +207,6 @@ def test_scheduled_ascent_follows_the_step():
     later, _ = update(KEY, state._replace(step=jnp.asarray(10, jnp.int32)), batch)
     close(first.params["stem"], later.params["stem"])  # constant entries do not change
     assert not leaves_equal(first.params["trunk"], later.params["trunk"])
-
-
-def linear_game(accumulate_safe=True):
-    """Noise, masks and a lazy penalty, but no batch statistic."""
-    game = toys.game()
-
-    def without_norm(variables, images, context):
-        h, variables = variables.apply(toys.STEM, "stem", images, context=context)
-        h = h + 0.1 * toys.draws.normal(h.shape[0], (toys.WIDTH,), context)
-        return variables.apply(toys.SHARED, "shared@disc", h, context=context)
-
-    def losses(variables, batch, context):
-        h, variables = without_norm(variables, batch["images"], context)
-        logits, variables = variables.apply(toys.DISC, "disc", h, context=context)
-        classes, variables = variables.apply(toys.CLASS, "heads/class", h, context=context)
-        mask = (batch["labels"] >= 0).astype(h.dtype)
-        return Outcome(
-            {
-                "logits": Loss(logits**2),
-                "class": Loss(toys.cross_entropy(classes, batch["labels"]), mask),
-            },
-            variables,
-            {"accuracy": Loss((classes.argmax(-1) == batch["labels"]).astype(h.dtype), mask)},
-        )
-
-    rows = {
-        "logits": Objective({"stem": 1.0, "shared@disc": 1.0, "disc": 1.0}),
-        "class": Objective({"stem": 0.5, "shared@disc": 1.0, "heads/class": 1.0}),
-    }
-    keep = ("stem", "shared", "disc", "heads/class")
-    return Game(
-        lambda key, batch: {k: v for k, v in game.init(key, batch).items() if k in keep},
-        (Turn("model", losses, rows, optax.sgd(0.1)),),
-    )
-
-
-@pytest.mark.parametrize("weighting", [None, "rows"])
-def test_accumulation_gives_the_gradient_of_the_whole_batch(weighting):
-    game = linear_game()
-    if weighting:
-        halves = Weighting(
-            lambda n: (), lambda k, losses, g, s: (0.5 * jnp.ones_like(losses), s), True
-        )
-        game = game._replace(turns=(game.turns[0]._replace(weighting=halves),))
-    batch = toys.batch(24)
-    whole, parts = alternating(game), alternating(game, accumulate=4)
-    state = jax.jit(whole.init)(KEY, batch)
-    a, seen_a = jax.jit(whole.update)(KEY, state, batch)
-    b, seen_b = jax.jit(parts.update)(KEY, state, batch)
-    close(a.params, b.params)
-    close(seen_a, seen_b)
-
-
-def test_accumulation_refuses_batch_statistics_by_name():
-    batch = toys.batch(16)
-    updater = alternating(toys.game(), accumulate=2)
-    state = jax.jit(updater.init)(KEY, batch)
-    with pytest.raises(ValueError, match="trunk"):
-        updater.update(KEY, state, batch)
-    game = linear_game()
-
-    def statistic(variables, batch, context):
-        outcome = game.turns[0].losses(variables, batch, context)
-        moment = Loss(outcome.losses["logits"].values.mean() ** 2)
-        return outcome._replace(losses={**outcome.losses, "logits": moment})
-
-    updater = alternating(
-        game._replace(turns=(game.turns[0]._replace(losses=statistic),)), accumulate=2
-    )
-    state = jax.jit(updater.init)(KEY, batch)
-    with pytest.raises(ValueError, match="logits"):
-        updater.update(KEY, state, batch)
 
 
 def test_ema_half_life_counts_examples_of_the_global_batch():
@@ -302,7 +256,7 @@ def test_loss_weightings_never_see_ascended_or_lazy_objectives_and_scale_private
         return jnp.full_like(losses, 3.0), state
 
     tripled = Weighting(lambda n: jnp.zeros((n,)), update, needs_gramian=False)
-    game = linear_game()
+    game = toys.linear_game()
     game = game._replace(
         turns=(game.turns[0]._replace(weighting=tripled, optimizer=optax.sgd(1.0)),)
     )
@@ -326,7 +280,7 @@ def test_observe_sees_the_losses_after_the_step():
         needs_gramian=False,
         observe=lambda after, s: after,
     )
-    game = linear_game()
+    game = toys.linear_game()
     game = game._replace(turns=(game.turns[0]._replace(weighting=watching),))
     updater = alternating(game)
     batch = toys.batch(16)
@@ -337,7 +291,7 @@ def test_observe_sees_the_losses_after_the_step():
 
 
 def test_one_optimizer_per_group():
-    game = linear_game()
+    game = toys.linear_game()
     rates = {"stem": 0.0, "shared": 0.1, "disc": 0.2, "heads/class": 0.3}
     optimizers = {group: optax.sgd(rate) for group, rate in rates.items()}
     many = alternating(game._replace(turns=(game.turns[0]._replace(optimizer=optimizers),)))

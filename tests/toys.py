@@ -6,6 +6,7 @@ masked class labels, a lazy penalty, a scheduled ascent.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from gan_mtl import draws
@@ -178,6 +179,39 @@ def game(make_optimizer=optax.sgd, *, weighting=None, repeats=1, lazy=2, rate=0.
     )
 
 
+def linear_game():
+    """Noise and masks, but no batch statistic: one turn on two heads."""
+
+    def without_norm(variables, images, context):
+        h, variables = variables.apply(STEM, "stem", images, context=context)
+        h = h + 0.1 * draws.normal(h.shape[0], (WIDTH,), context)
+        return variables.apply(SHARED, "shared@disc", h, context=context)
+
+    def losses(variables, batch, context):
+        h, variables = without_norm(variables, batch["images"], context)
+        logits, variables = variables.apply(DISC, "disc", h, context=context)
+        classes, variables = variables.apply(CLASS, "heads/class", h, context=context)
+        mask = (batch["labels"] >= 0).astype(h.dtype)
+        return Outcome(
+            {
+                "logits": Loss(logits**2),
+                "class": Loss(cross_entropy(classes, batch["labels"]), mask),
+            },
+            variables,
+            {"accuracy": Loss((classes.argmax(-1) == batch["labels"]).astype(h.dtype), mask)},
+        )
+
+    rows = {
+        "logits": Objective({"stem": 1.0, "shared@disc": 1.0, "disc": 1.0}),
+        "class": Objective({"stem": 0.5, "shared@disc": 1.0, "heads/class": 1.0}),
+    }
+    keep = ("stem", "shared", "disc", "heads/class")
+    return Game(
+        lambda key, batch: {k: v for k, v in init(key, batch).items() if k in keep},
+        (Turn("model", losses, rows, optax.sgd(0.1)),),
+    )
+
+
 def batch(n, seed=0, labelled=0.6, dtype=jnp.float32):
     """Random images [n, 5] and labels in 0 .. 3, hidden (-1) for about 40 %."""
     keys = jax.random.split(jax.random.key(seed), 3)
@@ -187,3 +221,11 @@ def batch(n, seed=0, labelled=0.6, dtype=jnp.float32):
         "images": jax.random.normal(keys[0], (n, PIXELS), dtype),
         "labels": jnp.where(shown, labels, -1),
     }
+
+
+def assert_agree(a, b, tolerance):
+    """Two trees are equal to a relative and absolute tolerance, leaf by leaf, by name."""
+    for (path, x), y in zip(jax.tree.leaves_with_path(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_allclose(
+            x, y, rtol=tolerance, atol=tolerance, err_msg=jax.tree_util.keystr(path)
+        )

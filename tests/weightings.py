@@ -73,6 +73,21 @@ def check_laws(make, losses, gramians=None, after=None, tolerance=1e-4, symmetri
         np.testing.assert_allclose(double(make(), *moved)[0], expected[:, order], rtol=1e-9)
 
 
+def check_descends(make, objective, start):
+    """Weights are the objective's slopes in the losses, while s descends it by SGD: autodiff.
+
+    Args:
+        make: `(optimizer) -> weighting`; objective: `(s[T], losses[T]) -> scalar`; start: of s.
+    """
+    losses = losses_of(4)
+    found, _ = double(make(optax.sgd(0.1)), losses)
+    with jax.enable_x64(True):
+        s = jnp.full(3, start)
+        for weights, row in zip(found, jnp.asarray(losses), strict=True):
+            np.testing.assert_allclose(weights, jax.grad(objective, 1)(s, row), rtol=1e-12)
+            s = s - 0.1 * jax.grad(objective)(s, row)
+
+
 def _check_traces_and_vmap(weighting, arrays):
     losses, gramians, _ = arrays
     traces = 0

@@ -1,4 +1,4 @@
-"""What loss weightings have in common: precision, absent tasks, parameters that are learned."""
+"""What loss weightings have in common: absent tasks, and parameters that are learned."""
 
 from __future__ import annotations
 
@@ -10,11 +10,6 @@ import optax
 from jaxtyping import Array, Bool, Float
 
 from gan_mtl.types import Optimizer, PyTree
-
-
-def wide(values: Float[Array, " tasks"]) -> Float[Array, " tasks"]:
-    """The values in float32, or in float64 if they have that."""
-    return values.astype(jnp.promote_types(values.dtype, jnp.float32))
 
 
 def positive(

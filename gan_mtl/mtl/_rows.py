@@ -1,4 +1,4 @@
-"""What aggregators do with rows: per-task factors, products of two batches, rows that are broken.
+"""What aggregators do with rows: per-task factors, several batches, rows that are broken.
 
 The package's rule for a row that is not finite is kept here for methods that see the rows, and in
 `_solvers` for those that see the Gramian.
@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from gan_mtl.mtl._precision import wide
 from gan_mtl.types import PyTree
 
 
@@ -33,20 +34,6 @@ def total(rows: PyTree) -> Float[Array, " tasks"]:
     return sum(row.reshape(row.shape[0], -1).sum(axis=1) for row in jax.tree.leaves(rows))  # pyright: ignore[reportReturnType]
 
 
-def wide(row: Array) -> Array:
-    """The leaf in float32 or wider."""
-    return row.astype(jnp.promote_types(row.dtype, jnp.float32))
-
-
-def products(left: PyTree, right: PyTree) -> Float[Array, "tasks tasks"]:
-    """Inner products of the rows of two batches, J_1 J_2', leaf by leaf in float32 or wider."""
-
-    def leaf(a: Array, b: Array) -> Array:
-        return wide(a).reshape(a.shape[0], -1) @ wide(b).reshape(b.shape[0], -1).T
-
-    return sum(jax.tree.leaves(jax.tree.map(leaf, left, right)))  # pyright: ignore[reportReturnType]
-
-
 def finite(rows: PyTree) -> Bool[Array, " tasks"]:
     """Which rows are finite throughout."""
     found = [
@@ -58,6 +45,16 @@ def finite(rows: PyTree) -> Bool[Array, " tasks"]:
 def without_broken(rows: PyTree, good: Bool[Array, " tasks"]) -> PyTree:
     """The rows with zeros in place of those that are not finite."""
     return jax.tree.map(lambda row: jnp.where(along(good, row), row, 0), rows)
+
+
+def batches(rows: PyTree, count: int) -> tuple[list[PyTree], Bool[Array, " tasks"]]:
+    """The rows of several batches, leaves [count, T, ...], one by one; and which are whole in all.
+
+    A row that is broken in one batch is zero in all of them.
+    """
+    found = [jax.tree.map(lambda row, i=i: row[i], rows) for i in range(count)]
+    good = jnp.stack([finite(one) for one in found]).all(axis=0)
+    return [without_broken(one, good) for one in found], good
 
 
 def reported(direction: PyTree, weights: Array, good: Bool[Array, " tasks"]) -> tuple:

@@ -152,7 +152,8 @@ def power_point(
     have a vanishing positive combination no x is finite, and eigenvalues of rounding bound it.
 
     Args:
-        c: positive, at most 1. Two tasks and alpha = 1: x = 1 / sqrt(1 + cosine).
+        c: positive, at most 1; all equal for alpha = 1. There two tasks have
+            x = sqrt(c / (1 + cosine)).
     """
     cosines, q = _definite(cosines), 1 / alpha
     if len(c) == 2 and alpha == 1:

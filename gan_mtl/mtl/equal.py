@@ -13,12 +13,8 @@ def equal() -> Weighting:
     The baseline of every table. It needs no Gramian: one backward pass serves all objectives.
     """
 
-    def init(num_tasks):
-        del num_tasks
-        return ()
-
     def update(key, losses, gramian, state):
         del key, gramian
         return jnp.ones_like(losses), state
 
-    return Weighting(init, update, needs_gramian=False)
+    return Weighting(lambda num_tasks: (), update, needs_gramian=False)

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gan_mtl.mtl._rows import finite, reported, total, wide, without_broken
+from gan_mtl.mtl._precision import wide
+from gan_mtl.mtl._rows import finite, reported, total, without_broken
 from gan_mtl.mtl.gramian import combine
 from gan_mtl.types import Aggregator
 

@@ -10,14 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from gan_mtl.mtl._losses import (
-    Learned,
-    descend,
-    learned,
-    one_each,
-    positive,
-    softmax_pullback,
-)
+from gan_mtl.mtl._losses import Learned, descend, learned, one_each, positive, softmax_pullback
 from gan_mtl.types import Optimizer, Weighting
 
 EPSILON = 1e-8

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from gan_mtl.mtl._losses import positive, wide
+from gan_mtl.mtl._losses import positive
+from gan_mtl.mtl._precision import wide
 from gan_mtl.types import Weighting
 
 
@@ -19,10 +20,6 @@ def gls() -> Weighting:
         for Multi-Task Learning", CVPR Workshops 2019.
     """
 
-    def init(num_tasks):
-        del num_tasks
-        return ()
-
     def update(key, losses, gramian, state):
         del key, gramian
         values, present = positive(wide(losses))
@@ -30,4 +27,4 @@ def gls() -> Weighting:
         mean = jnp.exp(jnp.log(values).sum() / count)
         return jnp.where(present, mean / (count * values), 0.0).astype(losses.dtype), state
 
-    return Weighting(init, update, needs_gramian=False, positive=True)
+    return Weighting(lambda num_tasks: (), update, needs_gramian=False, positive=True)

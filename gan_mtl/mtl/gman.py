@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from gan_mtl.mtl._losses import descend, learned, wide
+from gan_mtl.mtl._losses import descend, learned
+from gan_mtl.mtl._precision import wide
 from gan_mtl.types import Optimizer, Weighting
 
 Mean = Literal["arithmetic", "geometric", "harmonic"]

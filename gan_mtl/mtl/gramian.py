@@ -6,21 +6,26 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gan_mtl.mtl._precision import wide
 from gan_mtl.types import Aggregator, PyTree, Weighting
 
 
 def gramian(rows: PyTree) -> Float[Array, "tasks tasks"]:
-    """Inner products of the rows, summed leaf by leaf in float32 or wider; nothing is flattened.
+    """Inner products J J' of the rows, leaf by leaf in float32 or wider; nothing is flattened.
 
     Args:
         rows: a tree whose leaves have shape [T, ...].
     """
+    return products(rows, rows)
 
-    def leaf(row: Array) -> Array:
-        wide = row.reshape(row.shape[0], -1).astype(jnp.promote_types(row.dtype, jnp.float32))
-        return wide @ wide.T
 
-    return sum(leaf(row) for row in jax.tree.leaves(rows))  # pyright: ignore[reportReturnType]
+def products(left: PyTree, right: PyTree) -> Float[Array, "tasks tasks"]:
+    """Inner products J_1 J_2' of the rows of two batches, as `gramian` takes them of one."""
+
+    def leaf(a: Array, b: Array) -> Array:
+        return wide(a).reshape(a.shape[0], -1) @ wide(b).reshape(b.shape[0], -1).T
+
+    return sum(jax.tree.leaves(jax.tree.map(leaf, left, right)))  # pyright: ignore[reportReturnType]
 
 
 def combine(weights: Float[Array, " tasks"], rows: PyTree) -> PyTree:

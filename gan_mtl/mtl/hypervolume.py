@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from gan_mtl.mtl._losses import wide
+from gan_mtl.mtl._precision import wide
 from gan_mtl.types import Weighting
 
 EPSILON = 1e-8
@@ -29,10 +29,6 @@ def hypervolume(slack: float = 1.1, eta: float | None = None) -> Weighting:
     if not slack > 1:
         raise ValueError(f"slack: expected a number > 1, got {slack}")
 
-    def init(num_tasks):
-        del num_tasks
-        return ()
-
     def update(key, losses, gramian, state):
         del key, gramian
         values = wide(losses)
@@ -43,4 +39,4 @@ def hypervolume(slack: float = 1.1, eta: float | None = None) -> Weighting:
             gap = eta - values
         return jnp.where(gap > 0, 1 / gap, jnp.nan).astype(losses.dtype), state
 
-    return Weighting(init, update, needs_gramian=False)
+    return Weighting(lambda num_tasks: (), update, needs_gramian=False)

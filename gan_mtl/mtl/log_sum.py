@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from gan_mtl.mtl._losses import positive, wide
+from gan_mtl.mtl._losses import positive
+from gan_mtl.mtl._precision import wide
 from gan_mtl.types import Weighting
 
 
@@ -16,13 +17,9 @@ def log_sum() -> Weighting:
     labels in the batch (loss 0) has weight 0.
     """
 
-    def init(num_tasks):
-        del num_tasks
-        return ()
-
     def update(key, losses, gramian, state):
         del key, gramian
         values, present = positive(wide(losses))
         return jnp.where(present, 1 / values, 0.0).astype(losses.dtype), state
 
-    return Weighting(init, update, needs_gramian=False, positive=True)
+    return Weighting(lambda num_tasks: (), update, needs_gramian=False, positive=True)

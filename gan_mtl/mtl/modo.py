@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 from optax.projections import projection_simplex
 
-from gan_mtl.mtl._rows import finite, products, reported, without_broken
-from gan_mtl.mtl.gramian import combine
+from gan_mtl.mtl._rows import batches, reported
+from gan_mtl.mtl.gramian import combine, products
 from gan_mtl.types import Aggregator
 
 
@@ -29,12 +28,11 @@ def modo(gamma: float = 1e-3, rho: float = 0.1) -> Aggregator:
 
     def update(key, losses, rows, state):
         del key, losses
-        first, second, third = (jax.tree.map(lambda row, b=b: row[b], rows) for b in range(3))
-        good = finite(first) & finite(second) & finite(third)
-        a = products(without_broken(first, good), without_broken(second, good))
+        (first, second, third), good = batches(rows, 3)
+        a = products(first, second)
         w = state.astype(a.dtype)
         w = projection_simplex(w - gamma * (a @ w + rho * w)).astype(a.dtype)
-        direction = combine(w, without_broken(third, good))
+        direction = combine(w, third)
         return *reported(direction, w, good), w.astype(state.dtype)
 
     return Aggregator(lambda num_tasks: jnp.ones(num_tasks) / num_tasks, update, num_batches=3)

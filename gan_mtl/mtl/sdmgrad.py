@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from optax.projections import projection_simplex
 
-from gan_mtl.mtl._rows import finite, products, reported, without_broken
-from gan_mtl.mtl.gramian import combine
+from gan_mtl.mtl._rows import batches, reported
+from gan_mtl.mtl.gramian import combine, products
 from gan_mtl.types import Aggregator
 
 
@@ -32,9 +32,8 @@ def sdmgrad(
 
     def update(key, losses, rows, state):
         del key, losses
-        first, second, third = (jax.tree.map(lambda row, b=b: row[b], rows) for b in range(3))
-        good = finite(first) & finite(second) & finite(third)
-        a = products(without_broken(first, good), without_broken(second, good))
+        (first, second, third), good = batches(rows, 3)
+        a = products(first, second)
         size = jnp.sqrt(jnp.maximum(jnp.diagonal(a), 0)).mean()
         a = a / jnp.where(size > 0, size, 1) ** 2
         pull = lam / a.shape[0]
@@ -47,7 +46,7 @@ def sdmgrad(
         w = state.astype(a.dtype)
         w, _ = jax.lax.fori_loop(0, iterations, step, (w, jnp.zeros_like(w)))
         weights = (w + pull) / (1 + lam)
-        direction = combine(weights, without_broken(third, good))
+        direction = combine(weights, third)
         return *reported(direction, weights, good), w.astype(state.dtype)
 
     return Aggregator(lambda num_tasks: jnp.ones(num_tasks) / num_tasks, update, num_batches=3)

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from gan_mtl.mtl._losses import one_each, positive, wide
+from gan_mtl.mtl._losses import one_each, positive
+from gan_mtl.mtl._precision import wide
 from gan_mtl.types import Weighting
 
 

@@ -93,14 +93,20 @@ def close(found, expected):
     np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-5)
 
 
-def test_every_row_of_the_discriminator_s_turn_from_raw_numbers():
+def auxiliary_turn(number, batch):
+    """A turn's losses, the start's numbers and features, and what the generator was handed."""
     seen = []
-    game, batch = auxiliary(seen), small_batch()
+    game = auxiliary(seen)
     start, w, see = start_of(game, batch)
     seen.clear()
-    found = game.turns[0].losses(start, batch, CONTEXT).losses
+    found = game.turns[number].losses(start, batch, CONTEXT).losses
     ((_, condition),) = seen
-    wanted = np.asarray(condition).argmax(axis=1)  # what the generator was handed
+    return found, w, see, np.asarray(condition).argmax(axis=1)
+
+
+def test_every_row_of_the_discriminator_s_turn_from_raw_numbers():
+    batch = small_batch()
+    found, w, see, wanted = auxiliary_turn(0, batch)
     assert set(wanted) == {0, 1, 2}
     real, fake = see(batch["images"]), see(made(w, CONTEXT, wanted))
     disc, head = w["disc"]["w"][:, 0], w["heads/class"]["w"]
@@ -115,13 +121,7 @@ def test_every_row_of_the_discriminator_s_turn_from_raw_numbers():
 
 
 def test_every_row_of_the_generator_s_turn_from_raw_numbers():
-    seen = []
-    game, batch = auxiliary(seen), small_batch()
-    start, w, see = start_of(game, batch)
-    seen.clear()
-    found = game.turns[1].losses(start, batch, CONTEXT).losses
-    ((_, condition),) = seen
-    wanted = np.asarray(condition).argmax(axis=1)
+    found, w, see, wanted = auxiliary_turn(1, small_batch())
     fakes = made(w, CONTEXT, wanted)
     close(found["adversarial"].values, softplus(-see(fakes) @ w["disc"]["w"][:, 0]))
     close(found["class"].values, cross_entropy(see(fakes) @ w["heads/class"]["w"], wanted))

@@ -45,6 +45,17 @@ def one(weighting, jacobian, dtype=np.float64, **options):
     return solve(weighting, np.asarray(jacobian)[None], dtype, **options)[0]
 
 
+def check_published(weighting, weights, direction, rows=BASE, atol=1e-4):
+    """Weights and direction are those published, by default to four digits.
+
+    Args:
+        rows: what the weights are found with; the direction is that of `BASE`.
+    """
+    found = one(weighting, rows)
+    np.testing.assert_allclose(found, weights, atol=atol)
+    np.testing.assert_allclose(found @ BASE, direction, atol=atol)
+
+
 def regularised(jacobian, share=1e-4):
     """With columns that add this share of the trace to the Gramian's diagonal."""
     size = np.sqrt(share) * np.linalg.norm(jacobian)
@@ -142,6 +153,17 @@ def check_permutation(weighting, num_tasks=11, single=1e-5):
     for dtype, tolerance in ((np.float64, 1e-5), (np.float32, single)):
         w, moved = (solve(weighting, x, dtype) for x in (rows, rows[:, order]))
         np.testing.assert_allclose(moved, w[:, order], rtol=tolerance, atol=tolerance)
+
+
+def check_broken_batch(aggregator, batch):
+    """Of three batches one has a broken row: its task is named, and the state stays finite."""
+    three = np.stack(streams(steps=3)[0])
+    three[batch, 1, 0] = np.nan
+    direction, weights, state = aggregator.update(
+        jax.random.key(0), jnp.ones((3, 3)), {"w": jnp.asarray(three)}, aggregator.init(3)
+    )
+    assert np.isfinite(state).all() and np.isnan(direction["w"]).all()
+    assert np.isnan(weights).tolist() == [False, True, False]
 
 
 def check_no_conflict(weighting, tolerance=1e-6, single=1e-3, shift=0.0):

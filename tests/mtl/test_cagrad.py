@@ -5,14 +5,13 @@ import functools
 import numpy as np
 import pytest
 from mtl.oracles import (
-    BASE,
     check_absent_and_broken,
     check_hard_cases,
     check_permutation,
+    check_published,
     cosines_with,
     directions,
     jacobians,
-    one,
     solve,
 )
 from scipy.optimize import minimize, minimize_scalar
@@ -44,9 +43,7 @@ def slsqp(jacobian, c):
 
 
 def test_published_value():
-    weights = one(cagrad(c=0.5), BASE)
-    np.testing.assert_allclose(weights, [0.7041, 0.5], atol=1e-4)
-    np.testing.assert_allclose(weights @ BASE, [0.1835, 1.2041, 1.2041], atol=1e-4)
+    check_published(cagrad(c=0.5), [0.7041, 0.5], [0.1835, 1.2041, 1.2041])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -81,6 +78,20 @@ def test_duality(num_tasks, rank, c):
         value = [dual(*x, c) for x in zip(w, rows, strict=True)]
         worst = np.einsum("ntp,np->nt", rows, d).min(axis=1)
         np.testing.assert_allclose(worst, value, atol=bound * np.abs(rows).max() ** 2)
+
+
+def test_norms_four_decades_apart_cost_float32_no_more_than_rounding_the_weights():
+    """The gap to the dual value, relative to the smallest row, beside that of the exact weights."""
+    rows = jacobians(3, n=8, seed=5, spread=0.0) * np.array([1e-2, 1.0, 1e2])[None, :, None]
+    exact, gaps = solve(WEIGHTING, rows), []
+    for weights in (solve(WEIGHTING, rows, np.float32), exact.astype(np.float32), exact):
+        d = directions(weights.astype(float), rows)
+        w = np.maximum(exact - 1 / 3, 0)
+        value = [dual(*x, 0.4) for x in zip(w / w.sum(axis=1, keepdims=True), rows, strict=True)]
+        worst = np.einsum("ntp,np->nt", rows, d).min(axis=1)
+        gaps.append(np.abs(worst - value) / (1e-2 * np.linalg.norm(d, axis=1)))
+    found, rounded, best = (gap.max() for gap in gaps)
+    assert best < 1e-10 and found < 4 * max(rounded, 1e-6)
 
 
 def test_is_not_worse_than_slsqp():

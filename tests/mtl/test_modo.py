@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from mtl.oracles import min_norm, onto_simplex, streams
+from mtl.oracles import check_broken_batch, min_norm, onto_simplex, streams
 
 from gan_mtl.mtl import modo
 
@@ -40,11 +40,4 @@ def test_many_steps_on_one_batch_find_the_shortest_combination():
 
 @pytest.mark.parametrize("batch", [0, 1, 2])
 def test_a_broken_row_in_any_batch_is_named(batch):
-    three = np.stack(streams(steps=3)[0])
-    three[batch, 1, 0] = np.nan
-    aggregator = modo()
-    direction, weights, state = aggregator.update(
-        KEY, jnp.ones((3, 3)), {"w": jnp.asarray(three)}, aggregator.init(3)
-    )
-    assert np.isfinite(state).all() and np.isnan(direction["w"]).all()
-    assert np.isnan(weights).tolist() == [False, True, False]
+    check_broken_batch(modo(), batch)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from mtl.oracles import min_norm, onto_simplex, streams
+from mtl.oracles import check_broken_batch, min_norm, onto_simplex, streams
 
 from gan_mtl.mtl import sdmgrad
 
@@ -46,14 +46,7 @@ def test_with_one_batch_thrice_and_small_steps_it_solves_the_exact_problem():
 
 @pytest.mark.parametrize("batch", [0, 1, 2])
 def test_a_broken_row_in_any_batch_is_named(batch):
-    three = np.stack(streams(steps=3)[0])
-    three[batch, 1, 0] = np.nan
-    aggregator = sdmgrad()
-    direction, weights, state = aggregator.update(
-        KEY, jnp.ones((3, 3)), {"w": jnp.asarray(three)}, aggregator.init(3)
-    )
-    assert np.isfinite(state).all() and np.isnan(direction["w"]).all()
-    assert np.isnan(weights).tolist() == [False, True, False]
+    check_broken_batch(sdmgrad(), batch)
 
 
 def test_rows_of_zero_leave_everything_finite():

@@ -125,6 +125,22 @@ def run_all(
     return tuple(outputs), variables
 
 
+def run_gates(
+    variables: Variables,
+    experts: tuple[Network, ...],
+    gate: Network,
+    images: Array,
+    wanted: Tasks,
+    context: Context,
+) -> tuple[dict[str, Any], Variables]:
+    """Experts for all tasks (groups `experts/<i>`), and what each task's gate makes of them."""
+    outputs, variables = run_all(variables, experts, "experts", images, context)
+    found = {}
+    for t in wanted:
+        found[t], variables = run(variables, gate, f"gate/{t}", images, outputs, context=context)
+    return found, variables
+
+
 def numbered(group: str, networks: tuple[Any, ...]) -> tuple[str, ...]:
     """`<group>/0`, `<group>/1`, ..."""
     return tuple(f"{group}/{i}" for i in range(len(networks)))

@@ -15,8 +15,7 @@ from gan_mtl.games.architectures.architecture import (
     Tasks,
     from_forward,
     numbered,
-    run,
-    run_all,
+    run_gates,
 )
 from gan_mtl.types import Coefficient, Loss, Network, Objective
 
@@ -51,14 +50,13 @@ def dselect_k(
         rows["reach"] = (unreached, reach)
 
     def forward(variables, images, wanted, context):
-        outputs, variables = run_all(variables, experts, "experts", images, context)
-        mixed, losses = {}, {}
-        for t in wanted:
-            (mixed[t], selectors), variables = run(
-                variables, gate, f"gate/{t}", images, outputs, context=context
-            )
-            losses.update({f"{n}/{t}": Loss(f(selectors)) for n, (f, _) in rows.items()})
-        return Represented(mixed, losses), variables
+        found, variables = run_gates(variables, experts, gate, images, wanted, context)
+        losses = {
+            f"{name}/{t}": Loss(f(selectors))
+            for t, (_, selectors) in found.items()
+            for name, (f, _) in rows.items()
+        }
+        return Represented({t: mixed for t, (mixed, _) in found.items()}, losses), variables
 
     objectives = {
         f"{name}/{t}": Objective({f"gate/{t}": weight}, penalty=True)

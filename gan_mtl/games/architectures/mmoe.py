@@ -12,8 +12,7 @@ from gan_mtl.games.architectures.architecture import (
     Tasks,
     from_forward,
     numbered,
-    run,
-    run_all,
+    run_gates,
 )
 from gan_mtl.types import Network
 
@@ -27,12 +26,7 @@ def mmoe(tasks: Tasks, experts: tuple[Network, ...], gate: Network) -> Architect
     """
 
     def forward(variables, images, wanted, context):
-        outputs, variables = run_all(variables, experts, "experts", images, context)
-        mixed = {}
-        for t in wanted:
-            mixed[t], variables = run(
-                variables, gate, f"gate/{t}", images, outputs, context=context
-            )
+        mixed, variables = run_gates(variables, experts, gate, images, wanted, context)
         return Represented(mixed), variables
 
     return from_forward(tasks, forward, lambda t: (*numbered("experts", experts), f"gate/{t}"))
