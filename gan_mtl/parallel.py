@@ -97,9 +97,9 @@ def check_divides(batch_size: int, num_devices: int, name: str = "batch_size") -
     """Raises ValueError unless every device gets the same number of examples."""
     if batch_size % num_devices:
         lower = batch_size - batch_size % num_devices
+        near = f"{lower} or {lower + num_devices}" if lower else f"{num_devices}"
         raise ValueError(
-            f"{name}={batch_size} does not divide over {num_devices} devices; use "
-            f"{lower or num_devices} or {lower + num_devices}."
+            f"{name}={batch_size} does not divide over {num_devices} devices; use {near}."
         )
 
 

@@ -79,49 +79,66 @@ def multitask(
         found, _ = plan.apply(starting(groups), images, plan.tasks, context)
         return {**groups, **tasks_lib.init_heads(tasks, key_heads, found.features)}
 
-    def losses(variables, batch, context):
-        found, metrics, terms, known = {}, {}, {}, {}
-        common = tasks_lib.common_source(tasks)
-
-        def represent(wanted, variables, images, context):
-            seen, variables = plan.apply(variables, images, wanted, context)
-            terms.update({name: loss for name, loss in seen.losses.items() if name not in terms})
-            return seen.features, variables
-
-        def alone(owner, variables, images, context):
-            seen, variables = represent((owner,), variables, images, context)
-            return seen[owner], variables
-
-        for task in tasks:
-            owner, ready = _owner(task), {}
-            if not tasks_lib.changes(task):
-                if task.source not in known:
-                    pass_context = context if common else context.fold(task.name)
-                    known[task.source], variables = represent(
-                        _looking_at(tasks, task.source),
-                        variables,
-                        batch[task.source],
-                        pass_context.fold("trunk"),
-                    )
-                    if common and plan.common:
-                        tapped = variables.tap(known[common][owner])
-                        known[common] = dict.fromkeys(known[common], tapped)
-                ready = {task.source: known[task.source][owner]}
-            features = functools.partial(alone, owner)
-            played, variables = tasks_lib.play(task, features, ready, variables, batch, context)
-            found[task.name] = played.loss
-            if played.accuracy is not None:
-                metrics[f"{task.name}_accuracy"] = played.accuracy
-        tapped = known[common][names[0]] if common and plan.common else None
-        return Outcome({**found, **terms}, variables, metrics, tapped)
-
     return Game(
         init,
-        (Turn("model", losses, _table(plan, tasks), optimizer, weighting, rows=rows),),
+        (
+            Turn(
+                "model",
+                functools.partial(_losses, plan, tasks),
+                _table(plan, tasks),
+                optimizer,
+                weighting,
+                rows=rows,
+            ),
+        ),
         ema=ema or {},
         predict=_predictions(plan, tasks),
         frozen=plan.frozen,
     )
+
+
+def _losses(plan: Architecture, tasks: tuple[Task, ...], variables, batch, context) -> Outcome:
+    known, terms, variables = _represent(plan, tasks, variables, batch, context)
+    common, tapped = tasks_lib.common_source(tasks), None
+    if common and plan.common:
+        tapped = variables.tap(next(iter(known[common].values())))
+        known[common] = dict.fromkeys(known[common], tapped)
+
+    def alone(owner, variables, images, context):
+        """The features of a task that looks at images in a changed form."""
+        seen, variables = plan.apply(variables, images, (owner,), context)
+        terms.update({name: loss for name, loss in seen.losses.items() if name not in terms})
+        return seen.features[owner], variables
+
+    found, metrics = {}, {}
+    for task in tasks:
+        owner = _owner(task)
+        ready = {} if tasks_lib.changes(task) else {task.source: known[task.source][owner]}
+        features = functools.partial(alone, owner)
+        played, variables = tasks_lib.play(task, features, ready, variables, batch, context)
+        found[task.name] = played.loss
+        if played.accuracy is not None:
+            metrics[f"{task.name}_accuracy"] = played.accuracy
+    return Outcome({**found, **terms}, variables, metrics, tapped)
+
+
+def _represent(plan: Architecture, tasks: tuple[Task, ...], variables, batch, context):
+    """One pass over every batch entry that is looked at as it is.
+
+    Returns:
+        Features by entry and task, the architecture's own losses, the variables after it.
+    """
+    known, terms = {}, {}
+    common = tasks_lib.common_source(tasks)
+    for task in tasks:
+        if tasks_lib.changes(task) or task.source in known:
+            continue
+        tag = context if common else context.fold(task.name)
+        wanted = _looking_at(tasks, task.source)
+        seen, variables = plan.apply(variables, batch[task.source], wanted, tag.fold("trunk"))
+        known[task.source] = seen.features
+        terms.update({name: loss for name, loss in seen.losses.items() if name not in terms})
+    return known, terms, variables
 
 
 def _owner(task: Task) -> str:
