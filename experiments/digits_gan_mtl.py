@@ -206,7 +206,7 @@ def label_spreading(settings: Any, dataset: Dataset, seed: int) -> dict[str, Any
     model = LabelSpreading(kernel="knn", n_neighbors=10, alpha=0.2, max_iter=100)
     with np.errstate(invalid="ignore"):  # images that no label reaches: 0 / 0, then class 0
         model.fit(flat(dataset.train.images), dataset.train.labels)
-    return classical(model, dataset)
+        return classical(model, dataset)
 
 
 def flat(images: np.ndarray) -> np.ndarray:
