@@ -113,3 +113,28 @@ def test_errors_name_value_and_remedy():
         compiled(nets.DCGANTrunk(32)).init(KEY, jnp.ones((2, 28, 28, 1)))
     with pytest.raises(ValueError, match="norm='spectral' is not None or one of 'batch'"):
         compiled(nets.DCGANGenerator(8, 1, norm="spectral")).init(KEY, jnp.ones((2, 10)))
+
+
+@pytest.mark.parametrize("size", [8, 16, 28])
+def test_a_generator_without_channels_ends_where_heads_begin(size):
+    body = compiled(nets.DCGANGenerator(size, None, width=6))
+    head = compiled(nets.DCGANHead(3, width=4))
+    hidden = _shape(body, jnp.ones((2, 5)))
+    assert hidden == (2, size // 2, size // 2, 6)
+    assert _shape(head, jnp.ones(hidden)) == (2, size, size, 3)
+    whole = compiled(nets.DCGANGenerator(size, 3, width=6))
+    params, more = (
+        jax.eval_shape(lambda z, n=n: n.init(KEY, z), jnp.ones((2, 5)))["params"]
+        for n in (body, whole)
+    )
+    assert set(more) - set(params) == {"out"}
+
+
+def test_a_head_has_images_in_range_and_statistics():
+    head = compiled(nets.DCGANHead(1, width=4, output="sigmoid"))
+    hidden = jax.random.normal(KEY, (4, 3, 3, 2))
+    variables = head.init(KEY, hidden)
+    images, new = head.apply(variables, hidden, context=CONTEXT)
+    assert images.shape == (4, 6, 6, 1) and bool(((images > 0) & (images < 1)).all())
+    assert set(new) == {"batch_stats"}
+    assert variables["params"]["ConvTranspose_0"]["kernel"].shape == (4, 4, 4, 2)
