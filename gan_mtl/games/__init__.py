@@ -1,11 +1,11 @@
 """Game builders: networks, tasks and coefficients in, a table that can be played out."""
 
 from gan_mtl.games import architectures as architectures
+from gan_mtl.games.adversaries import Adversary as Adversary
+from gan_mtl.games.adversaries import MultiPlayers as MultiPlayers
 from gan_mtl.games.combined import combined as combined
 from gan_mtl.games.gan import Penalty as Penalty
 from gan_mtl.games.gan import gan as gan
-from gan_mtl.games.multi_adversarial import Adversary as Adversary
-from gan_mtl.games.multi_adversarial import MultiPlayers as MultiPlayers
 from gan_mtl.games.multi_adversarial import multi_adversarial as multi_adversarial
 from gan_mtl.games.multitask import multitask as multitask
 from gan_mtl.games.players import Latents as Latents

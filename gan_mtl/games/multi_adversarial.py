@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from gan_mtl.games import tasks as tasks_lib
+from gan_mtl.games.adversaries import Adversary, MultiPlayers, Plan, Share, check
 from gan_mtl.games.gan import Penalty
 from gan_mtl.games.players import Latents, Optimizers, check_no_batch_norm, turns
 from gan_mtl.games.tasks import Task
@@ -33,7 +34,6 @@ from gan_mtl.losses.sharing import trace_norm
 from gan_mtl.types import (
     Aggregator,
     Array,
-    Batch,
     Coefficient,
     Context,
     Game,
@@ -45,44 +45,6 @@ from gan_mtl.types import (
     Weighting,
     starting,
 )
-
-Share = Literal["both", "gen", "disc", "none"]
-
-
-class Adversary(NamedTuple):
-    """One V_i: a discriminator and the data that it takes for real.
-
-    alpha: its weight in both players' objectives; a constant or a schedule. What is learned or
-        computed (simplex, Nash, ...) is a weighting of the turns on top of it.
-    source: the batch entry with its real images.
-    look: what the discriminator sees of an image, `(images) -> images`: a crop, a fixed random
-        projection; None is the image.
-    asks: the name of another adversary whose discriminator this one asks; it has none then.
-    """
-
-    name: str
-    alpha: Coefficient = 1.0
-    source: str = "images"
-    look: Callable[[Array], Array] | None = None
-    asks: str | None = None
-
-
-class MultiPlayers(NamedTuple):
-    """The networks; which group each is in stands in brackets.
-
-    gen: (`gen`) latents to images; with `gen_head`, to its input.
-    disc: (`disc/<name>`, one for every adversary) images, or features of the trunk, to logits [n].
-    trunk: (`trunk`) images to features; None: discriminators look at images.
-    gen_head: (`gen/<name>`) from the generator's output to images of the adversary's kind; None:
-        all adversaries judge the same images.
-    encoder: (`enc`) images to latents [n, dim], for the rows of reconstruction.
-    """
-
-    gen: Network
-    disc: Network
-    trunk: Network | None = None
-    gen_head: Network | None = None
-    encoder: Network | None = None
 
 
 def multi_adversarial(
@@ -127,8 +89,8 @@ def multi_adversarial(
     Raises:
         ValueError: for adversaries, tasks and networks that do not go together.
     """
-    plan = _Plan(players, adversaries, latents, adversarial, share, tasks, penalties)
-    _check(plan, relation, reconstruction)
+    plan = Plan(players, adversaries, latents, adversarial, share, tasks, penalties)
+    check(plan, relation, reconstruction)
     return Game(
         functools.partial(_init, plan),
         turns(
@@ -147,92 +109,7 @@ def multi_adversarial(
     )
 
 
-class _Plan(NamedTuple):
-    """What the functions of both turns have in common."""
-
-    players: MultiPlayers
-    adversaries: tuple[Adversary, ...]
-    latents: Latents
-    adversarial: AdversarialLoss
-    share: Share
-    tasks: tuple[Task, ...]
-    penalties: tuple[Penalty, ...]
-
-    @property
-    def kinds(self) -> int:
-        """How many kinds of images are made: one for all adversaries, or one each."""
-        apart = self.players.gen_head is not None or self.gen_of("") != "gen"
-        return len(self.adversaries) if apart else 1
-
-    def asked(self, name: str) -> str:
-        """The adversary whose discriminator judges for this one."""
-        return next(a.asks or a.name for a in self.adversaries if a.name == name)
-
-    def trunk_of(self, name: str) -> str:
-        return "trunk" if self.share in ("both", "disc") else f"trunk/{self.asked(name)}"
-
-    def disc_of(self, name: str) -> str:
-        return f"disc/{self.asked(name)}"
-
-    def gen_of(self, name: str) -> str:
-        return "gen" if self.share in ("both", "gen") else f"gen/trunk/{name}"
-
-    @property
-    def heads(self) -> tuple[str, ...]:
-        """The discriminators' groups."""
-        return tuple(dict.fromkeys(self.disc_of(a.name) for a in self.adversaries))
-
-    def made_by(self, name: str) -> tuple[str, ...]:
-        """The groups that make the images of an adversary."""
-        head = () if self.players.gen_head is None else (f"gen/{name}",)
-        return (self.gen_of(name), *head)
-
-    def judged_by(self, name: str) -> tuple[str, ...]:
-        """The groups that judge them."""
-        trunk = () if self.players.trunk is None else (self.trunk_of(name),)
-        return (*trunk, self.disc_of(name))
-
-    def draw(self, name: str, variables: Variables, z: Array, context: Context):
-        """Images from latents."""
-        tag = context.fold("gen")
-        images, variables = variables.apply(self.players.gen, self.gen_of(name), z, context=tag)
-        if self.players.gen_head is None:
-            return images, variables
-        tag = context.fold("head")
-        return variables.apply(self.players.gen_head, f"gen/{name}", images, context=tag)
-
-    def make(self, variables: Variables, counts: Mapping[str, int], context: Context):
-        """So many images for every adversary; of one kind the same ones for all."""
-        made: dict[str, Array] = {}
-        for name in counts if self.kinds > 1 else [next(iter(counts))]:
-            tag = context.fold(name)
-            z = self.latents.draw(counts[name], tag.fold("latents"))
-            made[name], variables = self.draw(name, variables, z, tag)
-        if self.kinds == 1:
-            made = dict.fromkeys(counts, next(iter(made.values())))
-        return made, variables
-
-    def counts(self, batch: Batch) -> dict[str, int]:
-        """How many real images every adversary has."""
-        return {a.name: batch[a.source].shape[0] for a in self.adversaries}
-
-    def see(self, name: str, variables: Variables, images: Array, context: Context):
-        """What the discriminator's head looks at."""
-        adversary = next(a for a in self.adversaries if a.name == name)
-        images = images if adversary.look is None else adversary.look(images)
-        if self.players.trunk is None:
-            return images, variables
-        return variables.apply(
-            self.players.trunk, self.trunk_of(name), images, context=context.fold("trunk")
-        )
-
-    def judge(self, name: str, variables: Variables, hidden: Array, context: Context):
-        """Logits [n]."""
-        tag = context.fold("disc")
-        return variables.apply(self.players.disc, self.disc_of(name), hidden, context=tag)
-
-
-def _init(plan: _Plan, key, batch):
+def _init(plan: Plan, key, batch):
     others = [a.name for a in plan.adversaries] + ["relation"]
     tasks_lib.check_tasks(plan.tasks, batch, *others)
     for adversary in plan.adversaries:
@@ -273,19 +150,14 @@ def _init(plan: _Plan, key, batch):
         hidden[name], _ = plan.see(name, starting(groups), images, context)
         add(plan.disc_of(name), plan.players.disc, 4 * i + 3, hidden[name])
         add("enc", plan.players.encoder, -2, images)
-    heads = {task.name: hidden[_owner(plan, task)] for task in plan.tasks}
+    heads = {task.name: hidden[plan.owner(task)] for task in plan.tasks}
     groups.update(tasks_lib.init_heads(plan.tasks, keys[-3], heads))
     names = [penalty.name for penalty in plan.penalties]
     check_no_batch_norm(names, groups, [g for g in groups if g.startswith(("trunk", "disc"))])
     return groups
 
 
-def _owner(plan: _Plan, task: Task) -> str:
-    """The adversary whose images a task looks at."""
-    return next(a.name for a in plan.adversaries if a.source == task.source)
-
-
-def _disc_losses(plan: _Plan, related: bool, variables, batch, context) -> Outcome:
+def _disc_losses(plan: Plan, related: bool, variables, batch, context) -> Outcome:
     fakes, variables = plan.make(variables, plan.counts(batch), context.fold("generate"))
     fakes = jax.lax.stop_gradient(fakes)
     losses, metrics, known = {}, {}, {}
@@ -302,11 +174,11 @@ def _disc_losses(plan: _Plan, related: bool, variables, batch, context) -> Outco
         metrics[f"{name}/fake_logits"] = Loss(fake_logits)
         for penalty in plan.penalties:
             drawn = tag.fold(penalty.name)
-            disc_fn = functools.partial(_logits, plan, name, variables, drawn)
+            disc_fn = functools.partial(plan.logits, name, variables, drawn)
             values = penalty.function(disc_fn, images, fakes[name], drawn)
             losses[f"{penalty.name}/{name}"] = Loss(values)
     for task in plan.tasks:
-        owner = _owner(plan, task)
+        owner = plan.owner(task)
         see = functools.partial(plan.see, owner)
         played, variables = tasks_lib.play(task, see, known[owner], variables, batch, context)
         losses[task.name] = played.loss
@@ -319,12 +191,7 @@ def _disc_losses(plan: _Plan, related: bool, variables, batch, context) -> Outco
     return Outcome(losses, variables, metrics)
 
 
-def _logits(plan: _Plan, name: str, variables: Variables, context: Context, images: Array) -> Array:
-    hidden, variables = plan.see(name, variables, images, context)
-    return plan.judge(name, variables, hidden, context)[0]
-
-
-def _gen_losses(plan: _Plan, reconstructs: bool, variables, batch, context) -> Outcome:
+def _gen_losses(plan: Plan, reconstructs: bool, variables, batch, context) -> Outcome:
     fakes, variables = plan.make(variables, plan.counts(batch), context.fold("generate"))
     losses = {}
     for adversary in plan.adversaries:
@@ -335,7 +202,7 @@ def _gen_losses(plan: _Plan, reconstructs: bool, variables, batch, context) -> O
         real_logits, _ = plan.judge(name, variables, real, tag.fold("r"))
         losses[name] = Loss(plan.adversarial.gen(real_logits, fake_logits))
         for task in plan.tasks:
-            if task.fake_weight and _owner(plan, task) == name:
+            if task.fake_weight and plan.owner(task) == name:
                 see = functools.partial(plan.see, name)
                 loss = tasks_lib.fake_task(task, see, variables, fakes[name], fake, None, context)
                 losses[task.name] = Loss(loss)
@@ -349,7 +216,7 @@ def _gen_losses(plan: _Plan, reconstructs: bool, variables, batch, context) -> O
     return Outcome(losses, variables)
 
 
-def _disc_rows(plan: _Plan, relation: Coefficient) -> dict[str, Objective]:
+def _disc_rows(plan: Plan, relation: Coefficient) -> dict[str, Objective]:
     rows: dict[str, Objective] = {}
     for adversary in plan.adversaries:
         judged = plan.judged_by(adversary.name)
@@ -358,21 +225,21 @@ def _disc_rows(plan: _Plan, relation: Coefficient) -> dict[str, Objective]:
             entries = dict.fromkeys(judged, p.weight)
             rows[f"{p.name}/{adversary.name}"] = Objective(entries, p.every, penalty=True)
     for task in plan.tasks:
-        trunk = plan.trunk_of(_owner(plan, task))
+        trunk = plan.trunk_of(plan.owner(task))
         rows[task.name] = Objective({trunk: task.weight, task.group: task.weight})
     if relation:
         rows["relation"] = Objective(dict.fromkeys(plan.heads, relation), penalty=True)
     return rows
 
 
-def _gen_rows(plan: _Plan, reconstruction: Coefficient) -> dict[str, Objective]:
+def _gen_rows(plan: Plan, reconstruction: Coefficient) -> dict[str, Objective]:
     rows = {
         a.name: Objective(dict.fromkeys(plan.made_by(a.name), a.alpha), signed=True)
         for a in plan.adversaries
     }
     for task in plan.tasks:
         if task.fake_weight:
-            made = plan.made_by(_owner(plan, task))
+            made = plan.made_by(plan.owner(task))
             rows[task.name] = Objective(dict.fromkeys(made, task.fake_weight))
     if reconstruction:
         for a in plan.adversaries:
@@ -381,7 +248,7 @@ def _gen_rows(plan: _Plan, reconstruction: Coefficient) -> dict[str, Objective]:
     return rows
 
 
-def _sample(plan: _Plan, variables: Variables, n: int, labels, context: Context) -> Array:
+def _sample(plan: Plan, variables: Variables, n: int, labels, context: Context) -> Array:
     made, _ = plan.make(variables, {a.name: n for a in plan.adversaries}, context)
     if plan.kinds == 1:
         return made[plan.adversaries[0].name]
@@ -391,51 +258,18 @@ def _sample(plan: _Plan, variables: Variables, n: int, labels, context: Context)
     return jnp.take_along_axis(every, chosen, axis=0)[0]
 
 
-def _predictions(plan: _Plan) -> dict[str, Callable]:
+def _predictions(plan: Plan) -> dict[str, Callable]:
     def features(name, variables, images, context):
         return plan.see(name, variables, images, context.fold("real"))[0]
 
     def disc(name, variables, images, context):
-        return _logits(plan, name, variables, context, images)
+        return plan.logits(name, variables, context, images)
 
     names = [adversary.name for adversary in plan.adversaries]
     predict: dict[str, Callable] = {f"disc/{name}": functools.partial(disc, name) for name in names}
     if plan.players.trunk is not None:
         predict |= {f"features/{name}": functools.partial(features, name) for name in names}
     for task in plan.tasks:
-        see = functools.partial(plan.see, _owner(plan, task))
+        see = functools.partial(plan.see, plan.owner(task))
         predict[task.name] = tasks_lib.predictions((task,), see)[task.name]
     return predict
-
-
-def _check(plan: _Plan, relation: Coefficient, reconstruction: Coefficient) -> None:
-    names = [adversary.name for adversary in plan.adversaries]
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"multi_adversarial() needs distinct adversaries, got {names}.")
-    for adversary in plan.adversaries:
-        if adversary.asks is not None and adversary.asks not in names:
-            raise ValueError(
-                f"Adversary {adversary.name!r} asks the discriminator of {adversary.asks!r}, but "
-                f"the adversaries are {names}."
-            )
-    if plan.share not in ("both", "gen", "disc", "none"):
-        raise ValueError(f"share={plan.share!r} is not one of 'both', 'gen', 'disc', 'none'.")
-    if plan.adversarial.batch_statistic:
-        raise ValueError(
-            "multi_adversarial() takes losses per example; a relativistic average belongs to gan()."
-        )
-    if reconstruction and plan.players.encoder is None:
-        raise ValueError("reconstruction needs players.encoder, from images to latents.")
-    if plan.players.encoder is not None and not reconstruction:
-        raise ValueError("players.encoder is trained by nothing: give reconstruction a weight.")
-    if relation and len(plan.heads) < 2:
-        raise ValueError(f"relation={relation} needs two discriminators or more: {plan.heads}.")
-    sources = [adversary.source for adversary in plan.adversaries]
-    for task in plan.tasks:
-        if plan.players.trunk is None:
-            raise ValueError(f"Task {task.name!r} is a head on the trunk: give players.trunk.")
-        if task.source not in sources:
-            raise ValueError(
-                f"Task {task.name!r} looks at {task.source!r}, which no adversary does: {sources}."
-            )
-    tasks_lib.check_fake_tasks(plan.tasks, False, "build a gan()")
