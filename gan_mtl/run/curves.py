@@ -193,6 +193,8 @@ def _draw_panel(panel: Panel, ax: Any) -> None:
             )
     if panel.log:
         ax.set_yscale("log")
+    else:
+        ax.ticklabel_format(axis="y", scilimits=(-2, 4))  # long labels do not fit the margin
     ax.set_title(_plain(panel.title), loc="left", fontsize=9, fontweight="bold")
     ax.set_xlabel("step")
     ax.margins(x=0.02)
