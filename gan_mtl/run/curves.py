@@ -100,11 +100,11 @@ def draw(
         figure = Figure(figsize=(width, height))
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         figure.subplots_adjust(  # margins in inches; a layout engine takes longer than drawing
-            left=0.55 / width,
+            left=0.65 / width,
             right=1 - 0.2 / width,
             bottom=0.4 / height,
             top=1 - 0.25 / height,
-            wspace=0.13,
+            wspace=0.16,
             hspace=0.32,
         )
         for panel, ax in zip(found, axes, strict=False):
@@ -193,8 +193,6 @@ def _draw_panel(panel: Panel, ax: Any) -> None:
             )
     if panel.log:
         ax.set_yscale("log")
-    else:
-        ax.ticklabel_format(axis="y", scilimits=(-2, 4))  # long labels do not fit the margin
     ax.set_title(_plain(panel.title), loc="left", fontsize=9, fontweight="bold")
     ax.set_xlabel("step")
     ax.margins(x=0.02)
