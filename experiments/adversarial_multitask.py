@@ -125,28 +125,35 @@ def evaluate(e: Evaluation) -> dict[str, Any]:
     """By task: Frechet distance and recognition of samples, probe of the trunk, train-test gap."""
     assert e.features is not None
     found: dict[str, Any] = {}
+    fresh = e.fresh()
     for number, source in enumerate(e.dataset.sources):
         name = source.name
-        train, test = (data.part(e.dataset, s, name) for s in (e.dataset.train, e.dataset.test))
-        real = e.features.features(data.to_float(test.images[:SAMPLES]))
+        train, test = (drawn(e.dataset, s, name) for s in (e.dataset.train, e.dataset.test))
+        real = e.features.features(data.to_float(test.images))
         images = unit_range(e.sample(SAMPLES, np.full(SAMPLES, number)), e.spec.value_range)
         scores = distances(real, e.features.features(images))
         found |= {f"{name}/{k}": scores[k] for k in ("frechet", "density", "coverage")}
         classes = e.features.classify(images) - source.first_class
         own = (classes >= 0) & (classes < source.num_classes)
         found[f"{name}/recognised_as_task"] = float(own.mean())
-        halves = [split.images[: probes.EXAMPLES] for split in (train, test)]
-        hidden = [e.predict(f"features/{name}", x) for x in halves]
-        labels = [split.labels[: probes.EXAMPLES] for split in (train, test)]
+        hidden = [e.predict(f"features/{name}", split.images) for split in (train, test)]
         found[f"{name}/probe_accuracy"] = probes.linear_probe(
-            (hidden[0], hidden[1]), (labels[0], labels[1])
+            (hidden[0], hidden[1]), (train.labels, test.labels)
         )
-        found[f"{name}/gap"] = outranking(*(e.predict(f"disc/{name}", x) for x in halves))
+        for when, predict in (("", e.predict), ("_before", fresh)):
+            logits = [predict(f"disc/{name}", split.images) for split in (train, test)]
+            found[f"{name}/gap{when}"] = outranking(*logits)
     if "trunk" in table.moved_groups(e.game.turns[0]):
-        found["leakage_before"] = probes.leakage(features_by_source(e.fresh()), e.dataset)
+        found["leakage_before"] = probes.leakage(features_by_source(fresh), e.dataset)
         found["leakage"] = probes.leakage(features_by_source(e.predict), e.dataset)
     found["protocol"] = {"features": e.features.name, "features_hash": e.features.digest}
     return found
+
+
+def drawn(dataset: data.Dataset, split: data.Split, name: str) -> data.Split:
+    """At most 1,000 examples of one source; by lot, since published files have an order."""
+    part = data.part(dataset, split, name)
+    return data.take(part, data.shuffled(part.num_examples, 0, "scores")[:SAMPLES])
 
 
 def features_by_source(predict):
@@ -155,7 +162,10 @@ def features_by_source(predict):
 
 
 def outranking(train: np.ndarray, test: np.ndarray) -> float:
-    """How often a training image has a higher logit than a test image; 0.5 is no overfitting."""
+    """How often a training image has a higher logit than a test image; 0.5 is no overfitting.
+
+    The standard deviation of an untrained judge's is 0.017 with 1,000 images of each.
+    """
     ordered = np.sort(test)
     below = np.searchsorted(ordered, train, "left") + np.searchsorted(ordered, train, "right")
     return float(below.mean() / (2 * len(test)))
@@ -169,8 +179,13 @@ SCORES = {  # score: header, scale, digits
 
 
 def tabulate(config: Config, cells: tables.Cells) -> str:
-    """A row per arm: every score of every task, and the leakage."""
-    sources = config.data.partition(":")[2].split("+")
+    """A row per arm: every score of every task, and the leakage.
+
+    The difference is of the mean over tasks; for `transfer` over those that were transferred to.
+    """
+    scored = [cell["scores"] for cell in cells if cell["scores"]]
+    suffix = "/frechet"
+    sources = [k.removesuffix(suffix) for k in (scored[0] if scored else {}) if k.endswith(suffix)]
     header = ["arm", *(f"{text} {name}" for text, *_ in SCORES.values() for name in sources)]
     header += ["leakage % (untrained)", "mean Fréchet - shared's, 95 %"]
     rows = []
@@ -183,7 +198,8 @@ def tabulate(config: Config, cells: tables.Cells) -> str:
         leak, start = (tables.values(cells, arm, k) for k in ("leakage", "leakage_before"))
         untrained = f" ({tables.mean_std(start, 100)})" if start else ""
         found.append(tables.mean_std(leak, 100) + untrained)
-        rows.append([*found, _difference(cells, arm, sources)])
+        targets = sources[1:] if settings.settings.transfer else sources
+        rows.append([*found, _difference(cells, arm, targets)])
     part = f", {config.fraction:g} of the training images" if config.fraction < 1 else ""
     title = f"{config.seeds} seeds, {config.steps} steps of {config.batch_size} images a task{part}"
     return f"{title}\n\n{tables.markdown(header, rows)}"
@@ -207,8 +223,8 @@ CONFIG = Config(
         "learned": Arm(build, Settings(alpha="learned"), "alpha learned (simplex)"),
         "nash": Arm(build, Settings(alpha="nash"), "alpha by Nash-MTL"),
         "upgrad": Arm(build, Settings(alpha="upgrad"), "UPGrad"),
-        "l1": Arm(build, Settings(l1=1e-5), "shared + L1"),
-        "l2": Arm(build, Settings(l2=1e-3), "shared + L2"),
+        "l1": Arm(build, Settings(l1=1e-5), "shared + L1 of trunk, generator"),
+        "l2": Arm(build, Settings(l2=1e-3), "shared + L2 of trunk, generator"),
         "relation": Arm(build, Settings(relation=1e-3), "shared + task relations"),
         "transfer": Arm(build, Settings(transfer=True), "transfer from the first task"),
     },

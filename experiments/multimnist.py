@@ -69,7 +69,7 @@ def weighting_of(settings: Settings) -> Weighting | Aggregator | None:
     if len(settings.tasks) == 1:
         return None
     if settings.weighting == "fixed":
-        return mtl.fixed((settings.left, 1 - settings.left))
+        return mtl.fixed((2 * settings.left, 2 * (1 - settings.left)))
     return getattr(mtl, settings.weighting)()
 
 
@@ -134,9 +134,11 @@ def tabulate(
     ]
     for arm in joint:
         volume = _hypervolume(cells, [arm, arm])
-        tail = [changes.get(arm, "-"), ranks.get(arm, "-"), volume, _printed(paper, arm)]
+        tail = [changes.get(arm, "-"), ranks.get(arm, "-"), volume, _paired(cells, arm)]
+        tail.append(_printed(paper, arm))
         rows.append([config.arms[arm].text, *_cells(found[arm]), *tail])
     header = ["weighting", "left %", "right %", "delta_m %", "mean rank", "hypervolume"]
+    header.append("hypervolume - equal's, 95 %")
     header.append("paper (left / right)")
     if not paper:
         header, rows = header[:-1], [row[:-1] for row in rows]
@@ -145,14 +147,23 @@ def tabulate(
 
 
 def _hypervolume(cells: tables.Cells, arms: list[str]) -> str:
-    """Of every seed's pair of test losses, of one network or of two."""
+    return tables.mean_std(_areas(cells, arms), 1, 3)
+
+
+def _paired(cells: tables.Cells, arm: str) -> str:
+    """Of the same seeds; not corrected for the number of arms."""
+    found = tables.paired(_areas(cells, [arm, arm]), _areas(cells, ["equal", "equal"]))
+    return "" if arm == "equal" or found is None else f"{found.low:+.3f} .. {found.high:+.3f}"
+
+
+def _areas(cells: tables.Cells, arms: list[str]) -> dict[int, float]:
+    """By seed, the hypervolume of its pair of test losses, of one network or of two."""
     found = [
         tables.values(cells, arm, f"{name}_test_loss")
         for arm, name in zip(arms, SIDES, strict=True)
     ]
     seeds = set(found[0]) & set(found[1])
-    areas = {s: metrics.hypervolume_2d([[f[s] for f in found]], REFERENCE) for s in sorted(seeds)}
-    return tables.mean_std(areas, 1, 3)
+    return {s: metrics.hypervolume_2d([[f[s] for f in found]], REFERENCE) for s in sorted(seeds)}
 
 
 def _accuracies(cells: tables.Cells, arm: str, name: str) -> dict[int, float]:
@@ -172,7 +183,7 @@ def _printed(paper: Mapping[str, tuple[float, float]], arm: str) -> str:
 
 
 METHODS = {  # arm: settings, text
-    "equal": (Settings(), "equal (the best of seven weights)"),
+    "equal": (Settings(), "equal (no better fixed weights found)"),
     "uncertainty": (Settings("uncertainty"), "uncertainty"),
     "gradnorm": (Settings("gradnorm"), "GradNorm"),
     "mgda": (Settings("mgda"), "MGDA"),

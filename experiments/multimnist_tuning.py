@@ -1,9 +1,10 @@
 """How "equal, tuned" of multimnist came by its weight: a search over the left digit's weight.
 
 Sener & Koltun 2018 call it the grid search. Every weight has as many epochs and seeds, and is
-scored on 5,000 images carved out of the training split; test images are not looked at.
+scored on 5,000 images carved out of the training split; test images are not looked at. The digits
+of a carved-out picture may stand in training pictures with other partners (`data.overlaid`).
 
-Expected: more weight on the right digit, which is the harder one. No paper prints the weights.
+Expected: more weight on the right digit, which is the harder one; not so. No paper prints weights.
 
 Run:    python -m experiments.multimnist_tuning --data-dir DIR
 Other:  python -m experiments.multimnist_tuning --data-dir DIR --data multi_fashion_mnist

@@ -42,6 +42,7 @@ class Compiled(NamedTuple):
         is placed once.
     split, join: the state to one `TrainState` per seed, and back.
     steps_per_call: steps that one call of `update` takes.
+    num_devices: that the update runs on.
     description: what was chosen, for people.
     """
 
@@ -52,6 +53,7 @@ class Compiled(NamedTuple):
     split: Callable[[Placed], list[TrainState]]
     join: Callable[[Sequence[TrainState]], Placed]
     steps_per_call: int
+    num_devices: int
     description: str
 
 
@@ -159,8 +161,8 @@ def compile_update(
         f"{steps} step{'s' * (steps > 1)} per call{why}"
     )
     if seeds == 1 or together:
-        return Compiled(*lane, steps, description)
-    return Compiled(*_one_after_another(lane, seeds, steps), steps, description)
+        return Compiled(*lane, steps, mesh.size, description)
+    return Compiled(*_one_after_another(lane, seeds, steps), steps, mesh.size, description)
 
 
 def dead_term_check(game: Game, batch: Batch, key: Key, trials: int = 3) -> None:

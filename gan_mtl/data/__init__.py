@@ -18,6 +18,7 @@ from gan_mtl.data.idx import read_idx
 from gan_mtl.data.joined import joined, joined_stream, part
 from gan_mtl.data.lazy import Pictures, Records, lazy_stream, prefetch
 from gan_mtl.data.manifest import assemble, verify
+from gan_mtl.data.order import permutation as shuffled
 from gan_mtl.data.overlaid import overlaid
 from gan_mtl.data.protocol import with_fraction, with_labels, with_validation, with_visible
 from gan_mtl.data.resize import resize
@@ -51,6 +52,7 @@ __all__ = [
     "read_idx",
     "resize",
     "ring",
+    "shuffled",
     "stream",
     "take",
     "to_float",

@@ -31,7 +31,16 @@ def joined(name: str, parts: Sequence[Dataset]) -> Dataset:
         raise ValueError(f"{name}: give two or more different data sets to join, got {names}.")
     shapes = {part.name: list(part.train.images.shape[1:]) for part in parts}
     if len({tuple(shape) for shape in shapes.values()}) > 1:
-        raise ValueError(f"{name}: images have the shapes {shapes}; give `size` to resize them.")
+        raise ValueError(
+            f"{name}: images have the shapes {shapes}; give `size` to resize them, and join sets "
+            "with as many channels."
+        )
+    for part in parts:
+        if part.train.targets or part.validation is not None:
+            raise ValueError(
+                f"{name}: {part.name!r} has targets {list(part.train.targets)} or a validation "
+                "split, which a joined set does not hold: join sets of images and labels."
+            )
     starts = np.cumsum([0, *(part.num_classes for part in parts)]).tolist()
     sources = tuple(
         Source(part.name, start, part.num_classes)

@@ -21,6 +21,9 @@ CANVAS, OFFSET = 36, (0, 6)  # side; where the first picture begins, and the sec
 def overlaid(name: str, left: Dataset, right: Dataset, seed: int, size: Size = 28) -> Dataset:
     """A data set whose batches hold `left` and `right`, int32 classes of the two pictures.
 
+    Every picture of a split occurs in several: a part carved out of the training split shares
+    single digits with the rest (the test split has those of the test files alone).
+
     Args:
         left: 28x28 pictures of one channel; every one is used once.
         right: the same; partners are drawn from its split of the same name, with repetition.

@@ -150,11 +150,12 @@ def check(plan: Plan, relation: Coefficient, reconstruction: Coefficient) -> Non
     names = [adversary.name for adversary in plan.adversaries]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"multi_adversarial() needs distinct adversaries, got {names}.")
+    owners = [adversary.name for adversary in plan.adversaries if adversary.asks is None]
     for adversary in plan.adversaries:
-        if adversary.asks is not None and adversary.asks not in names:
+        if adversary.asks is not None and adversary.asks not in owners:
             raise ValueError(
                 f"Adversary {adversary.name!r} asks the discriminator of {adversary.asks!r}, but "
-                f"the adversaries are {names}."
+                f"those with one of their own are {owners}."
             )
     if plan.share not in ("both", "gen", "disc", "none"):
         raise ValueError(f"share={plan.share!r} is not one of 'both', 'gen', 'disc', 'none'.")

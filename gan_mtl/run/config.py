@@ -115,8 +115,8 @@ class Config:
     sample_every: int = 500
     """Steps between pictures of samples; 0 is none."""
     relations_every: int | None = None
-    """Steps between looks at how the objectives of a turn conflict; a tenth of the run by default;
-    0 is never."""
+    """Steps between looks at how the objectives of a turn conflict (on one device's share of a
+    batch; not with a model axis); a tenth of the run by default; 0 is never."""
     keep: int = 2
     """Latest checkpoints to keep."""
     best: str | None = None

@@ -22,12 +22,13 @@ from scipy import stats
 from gan_mtl import metrics, relations, table
 from gan_mtl.metrics.relations import MAX_TASKS, Grouping
 from gan_mtl.run.writers import read_jsonl
-from gan_mtl.types import Batch, Game, Key, TrainState, Turn
+from gan_mtl.types import Batch, Game, Key, Objective, TrainState, Turn
 
 FILE = "relations.jsonl"
 LOOKAHEAD = 0.01  # length of the plain gradient step whose effect is the affinity
 PAIR = {"cosine": "~", "magnitude": "~", "correlation": "~", "affinity": ">"}
 CONFIDENCE = 0.95
+LOOKS = 4  # the least number that a verdict is given for
 
 Look = Callable[[Key, TrainState, Batch], dict[str, jax.Array]]
 
@@ -41,12 +42,13 @@ def looker(game: Game) -> Look | None:
     related = relations.related(game)
     if not related:
         return None
+    _check_names(related)
     gramians = relations.gramians(game)
     turns = {turn.name: turn for turn in game.turns if turn.name in related}
     ahead = {
         name: relations.lookahead_losses(game, name, LOOKAHEAD)
         for name, turn in turns.items()
-        if not any(turn.objectives[o].signed for o in related[name])
+        if not any(_unbounded(turn.objectives[o]) for o in related[name])
     }
 
     def look(key: Key, state: TrainState, batch: Batch) -> dict[str, jax.Array]:
@@ -67,6 +69,20 @@ def looker(game: Game) -> Look | None:
         return found
 
     return look
+
+
+def _unbounded(row: Objective) -> bool:
+    """Whether a smaller loss is not simply better: adversarial rows, and ascended ones."""
+    return row.signed or table.ascends(row)
+
+
+def _check_names(related: Mapping[str, Sequence[str]]) -> None:
+    bad = [name for names in related.values() for name in names if set(name) & set("~>")]
+    if bad:
+        raise ValueError(
+            f"The objectives {bad} have a ~ or > in their names, by which relations.jsonl tells "
+            "pairs apart: rename them, or look at no relations (relations_every=0)."
+        )
 
 
 def _pairs(names: Sequence[str], kind: str) -> Iterator[tuple[int, int, str]]:
@@ -146,8 +162,7 @@ def _history(rows: Sequence[Mapping[str, Any]], turn: str, names: tuple[str, ...
 class Verdict(NamedTuple):
     """Which tasks to train together, and the sentence that says so.
 
-    affinity: means over the run [T, T]; low: lower ends of their 95 % intervals (Student's t over
-        the steps looked at).
+    affinity: means over the run [T, T]; low: lower ends of their 95 % intervals.
     """
 
     grouping: Grouping
@@ -157,23 +172,43 @@ class Verdict(NamedTuple):
 
 
 def verdict(found: History) -> Verdict | None:
-    """The grouping that the affinities of a run imply; None without affinities.
+    """The grouping that the affinities of a run imply; None where there are none to speak of.
 
-    A companion counts for as much as its help is sure: for the lower end of the interval of the
-    mean affinity. A task whose companions do not surely help it, unrelated or conflicting ones, is
-    to be trained apart.
+    A companion counts for the lower end of the interval of the mean affinity. A task whose
+    companions cannot be told from unrelated or conflicting ones is to be trained apart.
+
+    The interval is Student's for n_e = n (1 - r) / (1 + r) independent looks, r the correlation of
+    neighbouring ones (0 .. 0.9): looks along one run are alike. It knows nothing of other seeds.
 
     Reference:
         Fifty et al., "Efficiently Identifying Task Groupings for Multi-Task Learning", NeurIPS
         2021; the interval is ours.
     """
     z = found.matrices.get("affinity")
-    if z is None or len(z) < 2 or len(found.objectives) > MAX_TASKS or not np.isfinite(z).all():
+    if z is None or len(z) < LOOKS or len(found.objectives) > MAX_TASKS or not np.isfinite(z).all():
         return None
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(z) - 1) * z.std(axis=0, ddof=1) / np.sqrt(len(z))
-    mean, low = z.mean(axis=0), z.mean(axis=0) - half
+    mean = z.mean(axis=0)
+    low = mean - _half_width(z)
     best = metrics.best_grouping(low, max_groups=len(found.objectives))
     return Verdict(best, _sentence(best, found.objectives), mean, low)
+
+
+def mean_of(values: Float[np.ndarray, "n tasks tasks"]) -> Float[np.ndarray, "tasks tasks"]:
+    """The mean over the steps that have a value; NaN where none has."""
+    known = np.isfinite(values)
+    total = np.where(known, values, 0).sum(axis=0)
+    return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
+
+
+def _half_width(z: Float[np.ndarray, "n tasks tasks"]) -> Float[np.ndarray, "tasks tasks"]:
+    """Of the interval of the mean of correlated looks."""
+    n, off = len(z), z - z.mean(axis=0)
+    power = np.square(off).sum(axis=0)
+    r = (off[1:] * off[:-1]).sum(axis=0) / np.where(power > 0, power, 1)
+    r = np.clip(r + 1 / n, 0, 0.9)  # the estimate is low by about 1 / n
+    independent = np.maximum(n * (1 - r) / (1 + r), 2)
+    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, independent - 1)
+    return quantile * z.std(axis=0, ddof=1) / np.sqrt(independent)
 
 
 def summary(folder: pathlib.Path) -> dict[str, Any]:

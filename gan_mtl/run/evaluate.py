@@ -112,7 +112,7 @@ def _padded(x: np.ndarray, size: int) -> np.ndarray:
 
 
 def train_features(
-    dataset: Dataset, folder: pathlib.Path, steps: int = 600, seed: int = 0
+    dataset: Dataset, folder: pathlib.Path, steps: int | None = None, seed: int = 0
 ) -> FeatureNetwork:
     """Trains the scoring network on all labels of the training split, or reads it back.
 
@@ -121,8 +121,9 @@ def train_features(
 
     Args:
         dataset: of its training split the examples that have a label are used.
-        steps: of training; on small sets 600 are some 50 epochs.
+        steps: of training; by default five epochs, at least 600 (on small sets some 50 epochs).
     """
+    steps = steps or max(600, 5 * dataset.train.num_examples // 128)
     name = f"cnn 32-64-64, {steps} steps, {dataset.name} train ({dataset.train.num_examples})"
     trunk = nets.from_linen(nets.CNNTrunk((32, 64), features=64))
     head = games.class_task(nets.from_linen(nets.Head(dataset.num_classes)), labelled=False)

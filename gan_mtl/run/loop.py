@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +18,7 @@ import numpy as np
 
 from gan_mtl import parallel
 from gan_mtl.data import Dataset, Stream
+from gan_mtl.gradients import take_slice
 from gan_mtl.run import checkpoints as checkpoints_lib
 from gan_mtl.run import conflicts, products, watch
 from gan_mtl.run import feed as feed_lib
@@ -132,6 +133,7 @@ class _Run(NamedTuple):
     cells: Sequence[Cell]
     streams: Sequence[Stream]
     look: Callable | None  # at the relations of the objectives
+    share: int  # one part in so many of a batch is looked at
 
 
 def _prepare(config, game, spec, cells, datasets, progress) -> _Run:
@@ -147,7 +149,9 @@ def _prepare(config, game, spec, cells, datasets, progress) -> _Run:
     first = streams[0].batch(0)
     if config.check:
         parallel.dead_term_check(game, first, roots[0])
-    look = conflicts.looker(game) if relations_every(config) else None
+    look = None
+    if relations_every(config) and config.model_axis == 1:  # else a state fills several devices
+        look = conflicts.looker(game)
     resident = feed_lib.choose_resident(streams[0], config.resident, jax.default_backend())
     compiled = parallel.compile_update(
         updater,
@@ -166,6 +170,8 @@ def _prepare(config, game, spec, cells, datasets, progress) -> _Run:
                 f"{name}={value} must be a multiple of steps_per_call={compiled.steps_per_call}."
             )
     progress.line(f"  {compiled.description}{', data resident' if resident else ''}")
+    if look is not None:
+        progress.line(f"  relations: looked at every {relations_every(config)} steps")
     kept = {"data": compiled.keep([s.arrays or {} for s in streams])} if resident else {}
     keys_of = parallel.compile_function(feed_lib.step_keys)
     return _Run(
@@ -190,7 +196,13 @@ def _prepare(config, game, spec, cells, datasets, progress) -> _Run:
         cells,
         streams,
         None if look is None else parallel.compile_function(look),
+        _share(first, repeats, config.accumulate * compiled.num_devices),
     )
+
+
+def _share(batch: Mapping[str, np.ndarray], repeats: int, parts: int) -> int:
+    """In how many equal slices a batch is cut that a look takes one of: at most `parts`."""
+    return math.gcd(parts, *(len(x) // repeats for x in batch.values()))
 
 
 def _marks(config: Config) -> list[int]:
@@ -378,9 +390,10 @@ def _write_samples(config, run: _Run, cells, state, step) -> None:
 
 
 def _relate(run: _Run, cells, state, step) -> None:
-    """Every cell's conflicts on the batch that comes next; nothing is moved."""
+    """Every cell's conflicts on one device's share of the batch that comes next; nothing moves."""
     assert run.look is not None
     for i, (cell, one) in enumerate(zip(cells, run.compiled.split(state), strict=True)):
         key = jax.random.fold_in(jax.random.fold_in(run.roots[i], 3), step)
-        found = run.look(key, jax.device_get(one), run.streams[i].batch(step))
+        batch = take_slice(run.streams[i].batch(step), 0, run.share)
+        found = run.look(key, jax.device_get(one), batch)
         products.append(cell.folder / conflicts.FILE, step, jax.device_get(found))

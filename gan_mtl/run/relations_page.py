@@ -29,26 +29,22 @@ def section(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _turn(turn: str, history: conflicts.History) -> str:
     verdict = conflicts.verdict(history)
-    said = ""
+    said = (
+        "<p>No verdict: affinities need losses that are better the smaller they are, twelve "
+        f"objectives or fewer, and {conflicts.LOOKS} looks.</p>"
+    )
     if verdict is not None:
         said = (
-            f"<p><b>{escape(verdict.text[0].upper() + verdict.text[1:])}</b> (by the affinities "
-            f"over the run; a companion counts if its help is sure, see below)</p>"
+            f"<p><b>{escape(verdict.text[0].upper() + verdict.text[1:])}</b> (by the affinities of "
+            "this run; a companion counts for the lower end of the interval below)</p>"
         )
     matrices = "".join(
-        _matrix(history.objectives, _mean(values), TITLES[kind])
+        _matrix(history.objectives, conflicts.mean_of(values), TITLES[kind])
         for kind, values in history.matrices.items()
     )
     if verdict is not None:
         matrices += _matrix(history.objectives, verdict.low, "affinity: lower end, 95 %")
     return f'<p class="sub">turn {escape(turn)}</p>{said}<div class="row">{matrices}</div>'
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """The mean over the steps that have a value."""
-    known = np.isfinite(values)
-    total = np.where(known, values, 0).sum(axis=0)
-    return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
 
 
 def _matrix(names: Sequence[str], values: np.ndarray, caption: str) -> str:

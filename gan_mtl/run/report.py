@@ -1,6 +1,6 @@
 """One page about a run: report.html, self-contained, without script or network.
 
-Everything is read from the run's folder; what is not there (yet) is said on the
+Everything is read from the folder of the run; what is not there (yet) is said on the page.
 """
 
 from __future__ import annotations

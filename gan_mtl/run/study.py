@@ -67,11 +67,21 @@ def check_batches(config: Config, dataset: Dataset) -> None:
             f"labelled_batch_size={config.labelled_batch_size}, but {config.data!r} is joined: its "
             "batches hold labels/<source>, and no labelled ones apart; use 0."
         )
-    if config.batch_size > dataset.train.num_examples:
-        raise ValueError(
-            f"batch_size={config.batch_size}, but {config.data!r} has "
-            f"{dataset.train.num_examples} training images."
-        )
+    for name, count in _counts(dataset).items():
+        seen = round(count * config.fraction)
+        if config.batch_size > seen:
+            part = f" (a fraction of {config.fraction:g})" if config.fraction < 1 else ""
+            raise ValueError(
+                f"batch_size={config.batch_size}, but {name!r} has {seen} training images{part}."
+            )
+
+
+def _counts(dataset: Dataset) -> dict[str, int]:
+    """Training images by source; of a plain data set by its name."""
+    if not dataset.sources:
+        return {dataset.name: dataset.train.num_examples}
+    parts = {s.name: data_lib.part(dataset, dataset.train, s.name) for s in dataset.sources}
+    return {name: part.num_examples for name, part in parts.items()}
 
 
 def visible_data(dataset: Dataset, cell: Cell, fraction: float = 1.0) -> Dataset:

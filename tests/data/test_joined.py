@@ -105,6 +105,10 @@ def test_what_cannot_be_joined_is_named(whole):
         data.joined("x", [one("a", 9, 2), one("a", 9, 2)])
     with pytest.raises(ValueError, match="'b': \\[5, 5, 1\\]"):
         data.joined("x", [one("a", 9, 2), one("b", 9, 2, side=5)])
+    third = one("c", 9, 2)
+    held = third._replace(train=third.train._replace(targets={"t": np.zeros(9)}))
+    with pytest.raises(ValueError, match=r"'c' has targets \['t'\]"):
+        data.joined("x", [one("a", 9, 2), held])
     with pytest.raises(ValueError, match="no source 'middle'"):
         data.part(whole, whole.train, "middle")
     with pytest.raises(ValueError, match="source 'short': batch_size=10"):

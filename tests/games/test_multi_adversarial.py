@@ -267,6 +267,10 @@ def bad(**options):
         (bad(players=players(encoder=linear(4))), "trained by nothing"),
         (bad(adversaries=PAIR[:1], relation=1.0), "two discriminators"),
         (bad(adversaries=(PAIR[0]._replace(asks="c"),)), "asks the discriminator of 'c'"),
+        (
+            bad(adversaries=(PAIR[0]._replace(asks="b"), PAIR[1]._replace(asks="a"))),
+            "with one of their own are \\[\\]",
+        ),
         (bad(tasks=(class_task(linear(3), labelled=False),)), "'images', which no adversary"),
         (
             bad(players=players(trunk=None), tasks=(rotation_task(linear(4), source="images/a"),)),

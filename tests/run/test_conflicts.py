@@ -127,16 +127,53 @@ def test_the_verdict_is_the_grouping_of_what_helps_for_sure(affinity, text):
     assert told(affinity).text == text
 
 
-def test_the_interval_is_student_s():
-    rows = lines([[0, 1], [0.5, 0]], steps=5, noise=0.3)
-    found = conflicts.verdict(conflicts.history(rows)["model"])
-    values = np.array([row["model/affinity/a>b"] for row in rows])
-    half = 2.776445105 * values.std(ddof=1) / np.sqrt(5)
+def test_the_interval_of_looks_that_are_not_alike_is_student_s():
+    values = np.array([0.0, 1.0, -2.0, 1.0, 0.5, -1.0, 2.0])  # neighbours are anticorrelated
+    rows = [{"step": i, "t/affinity/a>b": v, "t/affinity/b>a": 1.0} for i, v in enumerate(values)]
+    found = conflicts.verdict(conflicts.history(rows)["t"])
+    half = 2.446911851 * values.std(ddof=1) / np.sqrt(7)
     np.testing.assert_allclose(found.affinity[0, 1], values.mean())
     np.testing.assert_allclose(found.low[0, 1], values.mean() - half, rtol=1e-8)
+    assert found.low[1, 0] == 1.0  # a constant has no width
 
 
-@pytest.mark.parametrize("rows", [[], lines([[0, 1], [1, 0]], steps=1), [{"step": 1}]])
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 0.8])
+def test_looks_that_are_alike_do_not_pass_for_many(correlation):
+    """Two tasks without affinity: how often a run of 40 looks says "together"."""
+    rng, together = np.random.default_rng(5), 0
+    for _ in range(200):
+        noise, walk = rng.normal(size=(40, 2)), np.zeros((40, 2))
+        walk[0] = noise[0] / np.sqrt(1 - correlation**2)
+        for i in range(1, 40):
+            walk[i] = correlation * walk[i - 1] + noise[i]
+        rows = [
+            {"step": i, "t/affinity/a>b": x, "t/affinity/b>a": y} for i, (x, y) in enumerate(walk)
+        ]
+        told = conflicts.verdict(conflicts.history(rows)["t"])
+        together += told.text.startswith("train together")
+    assert together / 200 < 0.06
+
+
+def test_names_that_pairs_could_not_be_told_by_are_refused():
+    game = pair()
+    turn = game.turns[0]
+    rows = {name.replace("other", "o~r"): row for name, row in turn.objectives.items()}
+    bad = game._replace(turns=(turn._replace(objectives=rows),))
+    with pytest.raises(ValueError, match="relations_every=0"):
+        conflicts.looker(bad)
+
+
+def test_ascended_objectives_have_no_affinities():
+    game = pair()
+    turn = game.turns[0]
+    row = turn.objectives["other"]
+    reversed_ = row._replace(entries={**row.entries, "trunk": -1.0})
+    turn = turn._replace(objectives={**turn.objectives, "other": reversed_})
+    _, found = seen(game._replace(turns=(turn,)))
+    assert {name.split("/")[1] for name in found} == {"cosine", "magnitude", "correlation"}
+
+
+@pytest.mark.parametrize("rows", [[], lines([[0, 1], [1, 0]], steps=3), [{"step": 1}]])
 def test_too_little_gives_no_verdict(rows):
     found = conflicts.history(rows)
     assert all(conflicts.verdict(one) is None for one in found.values())
