@@ -129,9 +129,8 @@ def tabulate(
         base = [_mean(side) for side in single]
         changes = {a: f"{metrics.delta_m(m, base, [True, True]):+.2f}" for a, m in means.items()}
     volume = _hypervolume(cells, [f"single_{name}" for name in SIDES])
-    rows = [
-        ["single task (two models)", *_cells(single), "", "", volume, _printed(paper, "single")]
-    ]
+    alone = ["single task (two models)", *_cells(single), "", "", volume, ""]
+    rows = [[*alone, _printed(paper, "single")]]
     for arm in joint:
         volume = _hypervolume(cells, [arm, arm])
         tail = [changes.get(arm, "-"), ranks.get(arm, "-"), volume, _paired(cells, arm)]
