@@ -273,13 +273,18 @@ def serve(connection: Any, case: Case, name: str, kept: bool) -> None:
     images = np.random.default_rng(0).uniform(-1, 1, (case.batch, *case.shape)).astype(np.float32)
     step = contenders(case)[name](case, images)
     while seconds := connection.recv():
+        connection.send(block(step, seconds))
+
+
+def block(step: Step, seconds: float) -> list[tuple[float, float]]:
+    """Seconds (wall, all cores) of every step of a block, after one that is not measured."""
+    step()
+    times, end = [], time.perf_counter() + seconds
+    while not times or time.perf_counter() < end:
+        wall, busy = time.perf_counter(), time.process_time()
         step()
-        times, end = [], time.perf_counter() + seconds
-        while not times or time.perf_counter() < end:
-            wall, busy = time.perf_counter(), time.process_time()
-            step()
-            times.append((time.perf_counter() - wall, time.process_time() - busy))
-        connection.send(times)
+        times.append((time.perf_counter() - wall, time.process_time() - busy))
+    return times
 
 
 def measure(config: Config, case: Case) -> list[dict[str, Any]]:
@@ -319,11 +324,11 @@ def measure(config: Config, case: Case) -> list[dict[str, Any]]:
     ]
 
 
-def environment(config: Config) -> dict[str, Any]:
-    """Versions, hardware and how busy it was."""
+def environment(config: Any, name: str = "speed") -> dict[str, Any]:
+    """Command, versions, hardware, how busy it was, and the protocol of an experiment's config."""
     torch = "torch" if importlib.util.find_spec("torch") else None
     return {
-        "command": " ".join(["python -m experiments.speed", *sys.argv[1:]]),
+        "command": " ".join([f"python -m experiments.{name}", *sys.argv[1:]]),
         "versions": {**record.environment(), "torch": torch and importlib.metadata.version(torch)},
         "hardware": {"cores": cores(), "processor": _processor(), "backend": "cpu"},
         "load_average": [round(x, 2) for x in os.getloadavg()],

@@ -164,7 +164,9 @@ def turn_pass(
             return {name: scalars[name] for name in names}, (outcome.variables.state, metrics)
 
         # Every slice starts from the same collections: what no batch enters ends up as in one pass.
-        scalars, pullback, (after, metrics) = jax.vjp(shares, {**moving, **taps}, has_aux=True)
+        at = {**moving, **taps}
+        scalars, linear, (after, metrics) = jax.linearize(shares, at, has_aux=True)
+        pullback = rows_lib.pullback_of(linear, at)
         if how == "rows":
             found.append(rows_lib.rows(turn, pullback, scalars, columns))
         else:

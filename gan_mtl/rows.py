@@ -46,6 +46,23 @@ def columns_of(turn: Turn, rows: Mapping[str, Objective], step: Array) -> Column
     }
 
 
+def pullback_of(linear: Callable[[PyTree], Scalars], at: PyTree) -> Pullback:
+    """The transpose of a linearised pass: cotangents of some objectives to gradients at `at`.
+
+    An objective without a cotangent costs nothing. With a zero in its place, as `jax.vjp` wants it,
+    its head's backward pass is computed: K times K of them for K rows.
+    """
+
+    def pullback(cotangents):
+        def asked(tangents):
+            found = linear(tangents)
+            return {name: found[name] for name in cotangents}
+
+        return jax.linear_transpose(asked, at)(cotangents)
+
+    return pullback
+
+
 def rows(turn: Turn, pullback: Pullback, scalars: Scalars, columns: Columns):
     """Every objective's gradient by group, coefficients and signs included."""
     names = tuple(scalars)
@@ -56,7 +73,7 @@ def rows(turn: Turn, pullback: Pullback, scalars: Scalars, columns: Columns):
         (stacked,) = jax.vmap(pullback)(cotangents)
         found = [jax.tree.map(lambda x, i=i: x[i], stacked) for i in range(len(names))]
     else:
-        found = [pullback(_cotangent(scalars, {n: jnp.ones_like(scalars[n])}))[0] for n in names]
+        found = [pullback({name: jnp.ones_like(scalars[name])})[0] for name in names]
     return {name: _row(name, one, columns) for name, one in zip(names, found, strict=True)}
 
 
@@ -75,13 +92,6 @@ def _add(total: PyTree | None, tree: PyTree) -> PyTree:
     return tree if total is None else jax.tree.map(jnp.add, total, tree)
 
 
-def _cotangent(values: Scalars, column: Mapping[str, Array]) -> Scalars:
-    return {
-        name: jnp.asarray(column[name], value.dtype) if name in column else jnp.zeros_like(value)
-        for name, value in values.items()
-    }
-
-
 def weigh_columns(
     turn: Turn, pullback: Pullback, scalars: Scalars, columns: Columns, weights: Scalars
 ) -> dict[str, PyTree]:
@@ -98,7 +108,7 @@ def weigh_columns(
         column = {
             n: c * (weights.get(n, 1.0) if weighs else 1.0) for n, c in columns[same[0]].items()
         }
-        (found,) = pullback(_cotangent(scalars, column))
+        (found,) = pullback({n: jnp.asarray(c, scalars[n].dtype) for n, c in column.items()})
         for entry in same:
             grads[group_of(entry)] = _add(grads.get(group_of(entry)), found[entry])
     return grads
@@ -113,7 +123,7 @@ def feature_gramian(turn: Turn, pullback: Pullback, scalars: Scalars, columns: C
     shared = table.shared_groups(turn)
     found = []
     for name in table.weighted(turn):
-        (gradients,) = pullback(_cotangent(scalars, {name: jnp.ones_like(scalars[name])}))
+        (gradients,) = pullback({name: jnp.ones_like(scalars[name])})
         scale = next(c[name] for e, c in columns.items() if group_of(e) in shared and name in c)
         found.append(gradients[TAP] * scale.astype(gradients[TAP].dtype))
     return gramian({TAP: jnp.stack(found)})

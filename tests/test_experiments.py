@@ -11,9 +11,7 @@ from gan_mtl.run import config as config_lib
 from gan_mtl.run import study
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-NAMES = sorted(
-    p.stem for p in (ROOT / "experiments").glob("*.py") if p.stem not in ("__init__", "__main__")
-)
+NAMES = sorted(p.stem for p in (ROOT / "experiments").glob("*.py") if not p.stem.startswith("_"))
 STUDIES = [n for n in NAMES if hasattr(importlib.import_module(f"experiments.{n}"), "tabulate")]
 
 
