@@ -67,7 +67,7 @@ def check_batches(config: Config, dataset: Dataset) -> None:
             f"labelled_batch_size={config.labelled_batch_size}, but {config.data!r} is joined: its "
             "batches hold labels/<source>, and no labelled ones apart; use 0."
         )
-    for name, count in _counts(dataset).items():
+    for name, count in _counts(config, dataset).items():
         seen = round(count * config.fraction)
         if config.batch_size > seen:
             part = f" (a fraction of {config.fraction:g})" if config.fraction < 1 else ""
@@ -76,10 +76,10 @@ def check_batches(config: Config, dataset: Dataset) -> None:
             )
 
 
-def _counts(dataset: Dataset) -> dict[str, int]:
-    """Training images by source; of a plain data set by its name."""
+def _counts(config: Config, dataset: Dataset) -> dict[str, int]:
+    """Training images by source; of a plain data set by what it was asked for as."""
     if not dataset.sources:
-        return {dataset.name: dataset.train.num_examples}
+        return {config.data: dataset.train.num_examples}
     parts = {s.name: data_lib.part(dataset, dataset.train, s.name) for s in dataset.sources}
     return {name: part.num_examples for name, part in parts.items()}
 
