@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_mtl import table
-from gan_mtl.mtl.gramian import from_weighting
+from gan_mtl.mtl.gramian import from_weighting, gramian
 from gan_mtl.types import (
     TAP,
     Aggregator,
@@ -128,9 +128,7 @@ def feature_gramian(turn: Turn, pullback: Pullback, scalars: Scalars, columns: C
         (gradients,) = pullback({name: jnp.ones_like(scalars[name])})
         scale = next(c[name] for e, c in columns.items() if group_of(e) in shared and name in c)
         found.append(gradients[TAP].reshape(-1) * scale.astype(gradients[TAP].dtype))
-    stacked = jnp.stack(found)
-    wide = stacked.astype(jnp.promote_types(stacked.dtype, jnp.float32))
-    return wide @ wide.T
+    return gramian(jnp.stack(found))
 
 
 def init_state(turn: Turn, params: dict[str, PyTree]) -> PyTree:

@@ -20,7 +20,10 @@ def gramian(rows: PyTree) -> Float[Array, "tasks tasks"]:
         wide = row.reshape(row.shape[0], -1).astype(jnp.promote_types(row.dtype, jnp.float32))
         return wide @ wide.T
 
-    return sum(leaf(row) for row in jax.tree.leaves(rows))  # pyright: ignore[reportReturnType]
+    total: Array = sum(leaf(row) for row in jax.tree.leaves(rows))  # pyright: ignore[reportAssignmentType]
+    # LAPACK, in a solver, wants columns one after another; without the barrier XLA on CPU has the
+    # products come out so, by a loop that is five times slower than its kernels.
+    return jax.lax.optimization_barrier(total.reshape(-1)).reshape(total.shape)
 
 
 def combine(weights: Float[Array, " tasks"], rows: PyTree) -> PyTree:
