@@ -48,7 +48,8 @@ from gan_mtl.types import EXACT, Aggregator, Context, Game, Rows, Variables, Wei
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "mtl_cost.json"
 LAZY = 10  # steps between new weights
-MANY, SOME = 10, ("uncertainty", "famo", "pcgrad", "mgda", "mgda_ub", "mgda_lazy", "upgrad", "nash")
+FEW = ("equal", "famo", "mgda", "mgda_ub", "upgrad")
+SOME = {10: (*FEW, "uncertainty", "pcgrad", "nash", "mgda_lazy"), 40: FEW}  # else: all methods
 NETWORKS = ("mlp", "lenet")
 PLAIN = (  # factories that need no argument
     *("equal", "log_sum", "uncertainty", "rlw", "gls", "imtl_l", "stch", "hypervolume", "gman"),
@@ -66,11 +67,13 @@ class Config:
     networks: tuple[str, ...] = NETWORKS
     tasks: tuple[int, ...] = (2, 3, 10, 40)
     only: tuple[str, ...] = ()
-    """Names of methods beside `equal`; by default all, from 10 tasks on some."""
-    rounds: int = 5
+    """Names of methods beside `equal`; by default all; some at 10 and 40 tasks."""
+    rounds: int = 3
     """Rounds; in each, every contender has its block of steps in turn."""
     block_seconds: float = 0.1
     """Length of a block; one step more comes first and is not measured."""
+    one_core: bool = False
+    """For a busy machine: both frameworks on one core, by CPU time, which waits for nobody."""
     note: str = ""
     """What else there is to know of the machine."""
     out: pathlib.Path = RESULTS
@@ -220,27 +223,33 @@ def jax_contenders(case: Case, only: tuple[str, ...]) -> dict[str, Built]:
 
 def chosen(case: Case, only: tuple[str, ...]) -> dict[str, tuple[Weighting | Aggregator, Rows]]:
     """The methods of a case, `equal` first."""
-    wanted = ("equal", *(only or (SOME if case.tasks >= MANY else methods(case.tasks))))
-    return {name: found for name, found in methods(case.tasks).items() if name in wanted}
+    found = methods(case.tasks)
+    wanted = ("equal", *only) if only else SOME.get(case.tasks, tuple(found))
+    return {name: way for name, way in found.items() if name in wanted}
 
 
-def serve(connection: Any, case: Case, only: tuple[str, ...], framework: str) -> None:
+def serve(connection: Any, case: Case, config: Config, framework: str) -> None:
     """A framework in its own process: says what it has, then times blocks of what it is asked."""
+    if config.one_core:
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     if framework == "jax":
         jax.config.update("jax_platforms", "cpu")
         parallel.enable_compilation_cache()
         keep_memory()
-        found = jax_contenders(case, only)
+        found = jax_contenders(case, config.only)
     else:
         from experiments import _torchjd
 
-        steps = _torchjd.contenders(case, batch_of(case), tuple(chosen(case, only)), speed.cores())
+        steps = _torchjd.contenders(
+            case, batch_of(case), tuple(chosen(case, config.only)), speed.cores()
+        )
         found = {name: Built(step) for name, step in steps.items()}
     connection.send({name: (built.flops, built.temporary) for name, built in found.items()})
     while (asked := connection.recv()) is not None:
         name, seconds = asked
         times = speed.block(found[name].step, seconds)
-        connection.send([wall / found[name].steps for wall, _ in times])
+        clock = 1 if config.one_core else 0
+        connection.send([both[clock] / found[name].steps for both in times])
 
 
 def measure(config: Config, case: Case) -> list[dict[str, Any]]:
@@ -249,7 +258,7 @@ def measure(config: Config, case: Case) -> list[dict[str, Any]]:
     lines, facts = {}, {}
     for framework in ("jax", "torch") if has_torchjd() else ("jax",):
         ours, theirs = context.Pipe()
-        arguments = (theirs, case, config.only, framework)
+        arguments = (theirs, case, config, framework)
         context.Process(target=serve, args=arguments, daemon=True).start()
         for name, said in ours.recv().items():
             lines[framework, name], facts[framework, name] = ours, said

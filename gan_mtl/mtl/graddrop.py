@@ -39,14 +39,16 @@ def graddrop(leak: float | Sequence[float] = 0.0) -> Aggregator:
         through = jnp.broadcast_to(jnp.asarray(leaks, losses.dtype), losses.shape)
 
         def kept(i, g):
-            size = jnp.abs(g).sum(axis=0)
-            p = (1 + g.sum(axis=0) / jnp.where(size > 0, size, 1)) / 2
+            size = sum(map(jnp.abs, g))
+            p = (1 + sum(g) / jnp.where(size > 0, size, 1)) / 2
             u = jax.random.uniform(jax.random.fold_in(key, i), p.shape, p.dtype)
-            mask = jnp.where(g > 0, p[None] > u[None], p[None] < u[None])
+            # Without the barrier XLA draws u anew for every task and comparison.
+            positive, negative = jax.lax.optimization_barrier((p > u, p < u))
+            mask = jnp.where(g > 0, positive[None], negative[None])
             return jnp.where(mask, 1, along(through, g).astype(g.dtype))
 
         masks = [kept(i, g) for i, g in enumerate(clean)]
-        direction = [(m * g).sum(axis=0) for m, g in zip(masks, clean, strict=True)]
+        direction = [sum(m * g) for m, g in zip(masks, clean, strict=True)]
         used = [(g != 0).astype(losses.dtype) for g in clean]
         count = total(used)
         share = total([m * x for m, x in zip(masks, used, strict=True)]) / jnp.maximum(count, 1)

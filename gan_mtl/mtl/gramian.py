@@ -25,7 +25,11 @@ def products(left: PyTree, right: PyTree) -> Float[Array, "tasks tasks"]:
     def leaf(a: Array, b: Array) -> Array:
         return wide(a).reshape(a.shape[0], -1) @ wide(b).reshape(b.shape[0], -1).T
 
-    return sum(jax.tree.leaves(jax.tree.map(leaf, left, right)))  # pyright: ignore[reportReturnType]
+    parts = jax.tree.leaves(jax.tree.map(leaf, left, right))
+    total: Array = sum(parts)  # pyright: ignore[reportAssignmentType]
+    # LAPACK, in a solver, wants columns one after another; without the barrier XLA on CPU has the
+    # products come out so, by a loop that is five times slower than its kernels.
+    return jax.lax.optimization_barrier(total.reshape(-1)).reshape(total.shape)
 
 
 def combine(weights: Float[Array, " tasks"], rows: PyTree) -> PyTree:

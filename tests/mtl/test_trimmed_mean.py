@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import trim_mean
 
 from gan_mtl.mtl import trimmed_mean
+from gan_mtl.mtl.trimmed_mean import sort_rows
 
 KEY = jax.random.key(0)
 
@@ -32,6 +33,12 @@ def test_is_the_trimmed_mean_of_every_coordinate(num_trimmed):
     direction, weights = run(rows, num_trimmed)
     np.testing.assert_allclose(direction, trim_mean(rows, num_trimmed / 5 + 1e-9), atol=1e-6)
     np.testing.assert_allclose(weights.sum(), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 11, 40])
+def test_the_network_sorts(count):
+    rows = np.random.default_rng(count).integers(0, 9, (count, 6, 7)).astype(np.float32)
+    np.testing.assert_array_equal(sort_rows(jnp.asarray(rows)), np.sort(rows, axis=0))
 
 
 def test_a_broken_row_is_named():
