@@ -12,8 +12,8 @@ framework has its own process and all cores; contenders take turns, block by blo
 
 Expected: operations 1.00 of equal weights, features 1.02, rows (1 + 2 K) / 3; time at most 1.1
 (F + n B + update), solver below 2 %; on the MLP 1.5 times as fast as TorchJD, on the LeNet no
-slower. Measured: `experiments/results/mtl_cost.json`. Duration: an hour on 2 cores, nearly all of
-it compilation (40 backward passes: a minute a method); the second time minutes.
+slower. Measured: `experiments/results/mtl_cost.json`. Duration: half an hour on 2 cores, nearly all
+of it compilation (40 backward passes: a minute a method).
 
 Run:    python -m experiments.mtl_cost       TorchJD rows: pip install gan_mtl[bench]
 Check:  --smoke
@@ -234,7 +234,8 @@ def serve(connection: Any, case: Case, config: Config, framework: str) -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     if framework == "jax":
         jax.config.update("jax_platforms", "cpu")
-        parallel.enable_compilation_cache()
+        if not config.one_core:  # programs are made for the cores at hand, the cache does not ask
+            parallel.enable_compilation_cache()
         keep_memory()
         found = jax_contenders(case, config.only)
     else:
