@@ -25,6 +25,7 @@ from gan_mtl.types import (
     PyTree,
     Turn,
     Variables,
+    devices,
     group_of,
 )
 
@@ -50,11 +51,6 @@ def take_slice(batch: Batch, i: int, of: int) -> Batch:
     if of == 1:
         return batch
     return {k: x.reshape(x.shape[0] // of, of, *x.shape[1:])[:, i] for k, x in batch.items()}
-
-
-def devices(axis_name: str | None) -> int:
-    """The number of devices along the pmap axis; a Python integer, 1 under jit."""
-    return 1 if axis_name is None else jax.lax.psum(1, axis_name)
 
 
 def reduce_sum(tree: PyTree, axis_name: str | None) -> PyTree:

@@ -60,6 +60,11 @@ class Context(NamedTuple):
         return (start + jnp.arange(n)) * self.stride + self.offset
 
 
+def devices(axis_name: str | None) -> int:
+    """The number of devices along the pmap axis; a Python integer, 1 under jit."""
+    return 1 if axis_name is None else jax.lax.psum(1, axis_name)
+
+
 class Network(NamedTuple):
     """A pair of pure functions; `nets.from_linen` makes one from a Flax module.
 
@@ -86,7 +91,7 @@ class Variables(NamedTuple):
         """The variables of a group in a role, as a network takes them."""
         group = group_of(entry)
         params = self.params[entry] if entry in self.params else self.params[group]
-        return {"params": params, **self.state.get(group, {})}
+        return {"params": params, **_networks_own(self.state.get(group, {}))}
 
     def apply(
         self, network: Network, entry: str, *inputs: Any, context: Context
@@ -98,11 +103,27 @@ class Variables(NamedTuple):
         state = {**self.state, group_of(entry): {**self.state[group_of(entry)], **collections}}
         return outputs, self._replace(state=state)
 
+    def recall(self, group: str, name: str) -> PyTree:
+        """What the objective `name` keeps between steps, in the state of a group."""
+        return self.state[group][MEMORY + name]
+
+    def remember(self, group: str, name: str, value: PyTree) -> Variables:
+        """The variables with another memory; it is written if the turn moves the group."""
+        old = self.recall(group, name)
+        value = jax.tree.map(lambda x, y: jnp.asarray(y).astype(x.dtype), old, value)
+        state = {**self.state, group: {**self.state[group], MEMORY + name: value}}
+        return self._replace(state=state)
+
     def tap(self, features: Array) -> Array:
         """The shared representation, where gradients with respect to it may be asked for."""
         return features + self.params[TAP] if TAP in self.params else features
 
 
+def _networks_own(collections: Mapping[str, PyTree]) -> dict[str, PyTree]:
+    return {name: tree for name, tree in collections.items() if not name.startswith(MEMORY)}
+
+
+MEMORY = "memory/"  # begins the collections that belong to an objective and not to a network
 TAP = "@features"  # the entry of the zeros that `Variables.tap` adds
 
 
@@ -256,6 +277,8 @@ class Game(NamedTuple):
     turns: played in this order within a step.
     ema: half-life, in examples of the global batch, of the averaged copy of a group.
     sample: `(variables, n, labels | None, context) -> examples`; None where nothing is generated.
+    latents, generate: the two halves of `sample`, where it has them: `(n, context) -> latents` and
+        `(variables, latents, labels | None, context) -> examples`.
     predict: by name, `(variables, inputs, context) -> outputs` (class logits, features).
     classes: how many classes `sample` can be asked for; 0 where it is unconditional.
     frozen: groups that nothing trains, on purpose.
@@ -268,6 +291,8 @@ class Game(NamedTuple):
     predict: Mapping[str, Callable[..., Any]] = {}
     classes: int = 0
     frozen: tuple[str, ...] = ()
+    latents: Callable[..., Array] | None = None
+    generate: Callable[..., Array] | None = None
 
 
 class TrainState(NamedTuple):

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import optax
 
 from gan_mtl import audit, rows, table
-from gan_mtl.gradients import devices, evaluate, take_slice, turn_pass
+from gan_mtl.gradients import evaluate, take_slice, turn_pass
 from gan_mtl.types import (
+    MEMORY,
     Array,
     Batch,
     Context,
@@ -27,6 +28,7 @@ from gan_mtl.types import (
     Turn,
     Updater,
     Variables,
+    devices,
     starting,
 )
 
@@ -196,7 +198,12 @@ def _play_turn(
     weighting = state.weighting
     if turn.weighting is not None:
         weighting = {**weighting, turn.name: weighting_state}
-    written = {group: result.state[group] for group in moved if group in result.state}
+    resting = {MEMORY + name for name in turn.objectives if name not in names}
+    written = {
+        group: {k: state.state[group][k] if k in resting else x for k, x in new.items()}
+        for group, new in result.state.items()
+        if group in moved
+    }
     return (
         state._replace(
             params={**state.params, **params},

@@ -6,25 +6,29 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_mtl import nets
+from gan_mtl import draws, games, nets
 from gan_mtl.games import (
     Adversary,
+    Augment,
+    Code,
+    Extras,
     Latents,
     MultiPlayers,
     Optimizers,
     Penalty,
     Players,
+    Unroll,
     Weights,
     architectures,
     class_task,
     gan,
+    gan_rows,
     multi_adversarial,
     multitask,
     rotation_task,
     semi_supervised,
-    simultaneous,
 )
-from gan_mtl.losses import gradient_penalty, hinge, r1, relativistic, wasserstein
+from gan_mtl.losses import gradient_penalty, hinge, pixels, r1, relativistic, wasserstein
 from gan_mtl.mtl import gman, learned_simplex, pcgrad
 
 CLASSES = 3
@@ -122,6 +126,76 @@ def ac_gan():
 
 def rotation_gan():
     return gan(players(), LATENTS, adam(), tasks=(rotation_head(weight=1.0, fake_weight=0.2),))
+
+
+def packed_ahead():
+    """Pairs of images before a discriminator that the generator sees one step ahead."""
+    extras = Extras(
+        pack=2, unroll=Unroll(1, optax.sgd(0.1)), gen_rows=(gan_rows.mode_seeking(0.1),)
+    )
+    return gan(players(), LATENTS, adam(), extras=extras)
+
+
+def _shrunk(images, context, memory):
+    return images * (1 - memory * draws.uniform(images.shape[0], (1, 1, 1), context))
+
+
+def _pressed(memory, real_logits, context):
+    mean = (real_logits > 0).mean()
+    mean = mean if context.axis_name is None else jax.lax.pmean(mean, context.axis_name)
+    return memory + 0.1 * mean
+
+
+def informed():
+    """Codes to be read again, rows that remember, the better half of the fakes, augmentation."""
+    code = Code((2,), 1)
+    extras = Extras(
+        disc_rows=(gan_rows.lecam(start=1), gan_rows.latent_consistency()),
+        gen_rows=(gan_rows.feature_matching(),),
+        augment=Augment(_shrunk, lambda: jnp.full((), 0.1), _pressed),
+        top_k=gan_rows.top_k(2),
+        information=gan_rows.information(code, linen(nets.Head(code.width))),
+    )
+    return gan(players(), LATENTS, adam(), extras=extras)
+
+
+def contrastive():
+    """A contrastive embedding, and latents moved towards what is judged better."""
+
+    def moved(value, z):
+        return z + 0.1 * jax.grad(lambda z: value(z).sum())(z)
+
+    head = linen(nets.ContrastHead(CLASSES, 3))
+    extras = Extras(contrast=gan_rows.reacgan(head, m_p=0.5), move_latents=moved)
+    return gan(
+        players(), LATENTS, adam(), condition="contrastive", num_classes=CLASSES, extras=extras
+    )
+
+
+def balanced():
+    """An auto-encoder as the discriminator, steered by what it remembers, under DiffAugment."""
+    autoencoder = nets.Autoencoder(
+        nets.MLPTrunk((3,)), nets.MLPGenerator((), (4, 4, 1), output="none")
+    )
+    pair = players(disc=None)._replace(trunk=linen(nets.Energy(autoencoder, "l1")))
+    extras = Extras(augment=gan_rows.diff_augmentation(("translation",)))
+    control = gan_rows.energy_control(lambda_k=0.1)
+    return gan(pair, LATENTS, adam(), adversarial=control, extras=extras)
+
+
+def multi_hinge():
+    """Class scores and "fake" in place of a logit, DiffAugment."""
+    disc = linen(nets.Head(CLASSES + 1))
+    extras = Extras(augment=gan_rows.diff_augmentation())
+    options = {"condition": "multi_hinge", "num_classes": CLASSES, "extras": extras}
+    return gan(players(disc=disc), LATENTS, adam(), **options)
+
+
+def per_pixel():
+    """A logit for the image and one for each of its 16 pixels, consistent over mixed images."""
+    pair = players(disc=None)._replace(trunk=linen(nets.MLPTrunk((17,), jnp.asarray)))
+    extras = Extras(disc_rows=(gan_rows.cut_mix_consistency(0.5),))
+    return gan(pair, LATENTS, adam(), adversarial=pixels.per_pixel(hinge), extras=extras)
 
 
 def semi():
@@ -222,8 +296,7 @@ def several_discriminators():
 
 
 def at_once():
-    game = unconditional()
-    return game._replace(turns=(simultaneous(game.turns),))
+    return games.at_once(unconditional())
 
 
 GAMES = {
@@ -237,6 +310,12 @@ GAMES = {
         shared_block,
         ac_gan,
         rotation_gan,
+        packed_ahead,
+        informed,
+        contrastive,
+        balanced,
+        multi_hinge,
+        per_pixel,
         semi,
         semi_rotation,
         classifier,

@@ -22,6 +22,7 @@ from gan_mtl.data.order import permutation as shuffled
 from gan_mtl.data.overlaid import overlaid
 from gan_mtl.data.protocol import with_fraction, with_labels, with_validation, with_visible
 from gan_mtl.data.resize import resize
+from gan_mtl.data.stacked import stacked
 from gan_mtl.data.stream import Stream, stream
 from gan_mtl.data.tfds import prepare
 
@@ -53,6 +54,7 @@ __all__ = [
     "resize",
     "ring",
     "shuffled",
+    "stacked",
     "stream",
     "take",
     "to_float",

@@ -15,6 +15,7 @@ from gan_mtl.data.joined import joined
 from gan_mtl.data.npz import Archive
 from gan_mtl.data.overlaid import overlaid
 from gan_mtl.data.resize import Size, height_width, resize
+from gan_mtl.data.stacked import stacked
 
 VARIABLE = "GAN_MTL_DATA"
 TEST_FRACTION = 0.2  # held out where the user gives no test split
@@ -90,6 +91,7 @@ OVERLAID = {  # two classifications of one picture: the sets at the top left and
     "multimnist": ("mnist", "mnist"),
     "multi_fashion_mnist": ("mnist", "fashion_mnist"),
 }
+STACKED = {"stacked_mnist": "mnist"}  # three pictures as the channels of one: 1000 modes
 JOINED = "joined"  # joined:NAME+NAME: several sets, one source a task
 OWN = ("folder", "npz", "tfds", JOINED)
 
@@ -102,7 +104,7 @@ _TEST_LABELS = {
 
 def names() -> tuple[str, ...]:
     """What `load` takes."""
-    return ("digits", *PUBLISHED, *OVERLAID, *(f"{kind}:..." for kind in OWN))
+    return ("digits", *PUBLISHED, *OVERLAID, *STACKED, *(f"{kind}:..." for kind in OWN))
 
 
 def load(
@@ -140,6 +142,8 @@ def load(
     if name in OVERLAID:
         left, right = (_published(one, data_dir, None, seed) for one in OVERLAID[name])
         return overlaid(name, left, right, seed, size or 28)
+    if name in STACKED:
+        return stacked(name, _published(STACKED[name], data_dir, None, seed), seed, size)
     if not (colon and kind in OWN and path):
         raise ValueError(_unknown(name))
     if kind == JOINED:

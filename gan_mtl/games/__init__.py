@@ -1,18 +1,29 @@
 """Game builders: networks, tasks and coefficients in, a table that can be played out."""
 
 from gan_mtl.games import architectures as architectures
+from gan_mtl.games import gan_rows as gan_rows
 from gan_mtl.games.adversaries import Adversary as Adversary
 from gan_mtl.games.adversaries import MultiPlayers as MultiPlayers
 from gan_mtl.games.combined import combined as combined
-from gan_mtl.games.gan import Penalty as Penalty
+from gan_mtl.games.gan import Extras as Extras
 from gan_mtl.games.gan import gan as gan
 from gan_mtl.games.multi_adversarial import multi_adversarial as multi_adversarial
 from gan_mtl.games.multitask import multitask as multitask
 from gan_mtl.games.players import Latents as Latents
 from gan_mtl.games.players import Optimizers as Optimizers
 from gan_mtl.games.players import Players as Players
+from gan_mtl.games.scenes import Augment as Augment
+from gan_mtl.games.scenes import Code as Code
+from gan_mtl.games.scenes import Contrast as Contrast
+from gan_mtl.games.scenes import Controlled as Controlled
+from gan_mtl.games.scenes import Information as Information
+from gan_mtl.games.scenes import Penalty as Penalty
+from gan_mtl.games.scenes import Row as Row
+from gan_mtl.games.scenes import Scene as Scene
+from gan_mtl.games.scenes import Unroll as Unroll
 from gan_mtl.games.semi_supervised import Weights as Weights
 from gan_mtl.games.semi_supervised import semi_supervised as semi_supervised
+from gan_mtl.games.simultaneous import at_once as at_once
 from gan_mtl.games.simultaneous import simultaneous as simultaneous
 from gan_mtl.games.tasks import Task as Task
 from gan_mtl.games.tasks import class_task as class_task

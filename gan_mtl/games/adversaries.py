@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 from gan_mtl.games import tasks as tasks_lib
-from gan_mtl.games.gan import Penalty
 from gan_mtl.games.players import Latents
+from gan_mtl.games.scenes import Penalty
 from gan_mtl.games.tasks import Task
 from gan_mtl.losses.adversarial import AdversarialLoss
 from gan_mtl.types import Array, Batch, Coefficient, Context, Network, Variables

@@ -19,57 +19,78 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
+from gan_mtl.games import gan_turns, scenes
 from gan_mtl.games import tasks as tasks_lib
+from gan_mtl.games.gan_checks import check_game, check_outputs
+from gan_mtl.games.gan_turns import (
+    ADVERSARIAL,
+    AUGMENT,
+    Plan,
+    disc_losses,
+    draw_latents,
+    gen_losses,
+)
 from gan_mtl.games.players import (
     Latents,
     Optimizers,
     Owner,
     Players,
-    ask,
     check_no_batch_norm,
-    check_players,
-    discriminate,
-    features,
-    generate,
     init_players,
     sampler,
     shared_entries,
     turns,
 )
+from gan_mtl.games.scenes import (
+    Augment,
+    Contrast,
+    Controlled,
+    Information,
+    Penalty,
+    Row,
+    Unroll,
+)
 from gan_mtl.games.tasks import Task
 from gan_mtl.losses.adversarial import AdversarialLoss, non_saturating
-from gan_mtl.types import (
-    Aggregator,
-    Array,
-    Coefficient,
-    Game,
-    Loss,
-    Objective,
-    Outcome,
-    Weighting,
-    batch_statistic,
-)
+from gan_mtl.types import MEMORY, Aggregator, Array, Context, Game, Weighting, starting
 
-Condition = Literal["none", "projection", "auxiliary"]
+Condition = Literal["none", "projection", "auxiliary", "contrastive", "multi_hinge"]
 
 
-class Penalty(NamedTuple):
-    """A regulariser of the discriminator as a row of its turn.
+class Extras(NamedTuple):
+    """What a GAN may have beyond its losses, tasks and penalties; see `games.scenes`.
 
-    function: `(disc_fn, real, fake, context) -> [n]` with `disc_fn` from images to logits [n]; wrap
-        `losses.r1` as `lambda disc_fn, real, fake, context: r1(disc_fn, real)`.
-    weight: the coefficient (gamma / 2 for R1, lambda for WGAN-GP).
-    every: played at every k-th step, then times k.
+    disc_rows, gen_rows: further rows of the two turns (LeCam, consistency, path length, ...).
+    augment: of everything that the discriminator judges, in both turns, image by image; tasks see
+        images, generated ones too, as they are, and augment for themselves.
+    pack: examples that the discriminator judges together (PacGAN); the trunk takes their channels
+        side by side.
+    top_k: `(fake_logits [n], context) -> mask [n]`: which fakes teach the generator.
+    move_latents: `(value, z) -> z`: latents moved before use, with `value` from latents to logits
+        (LOGAN); in both turns, with the gradient through the move. Codes stay. Give
+        `losses.optimise_latents` the latents' range: its own is that of uniform ones.
+    unroll: how many discriminator steps the generator looks ahead (Metz et al. 2017).
+    information: of codes in the last latents (InfoGAN).
+    contrast: the embedding of `condition="contrastive"`.
     """
 
-    name: str
-    function: Callable[..., Array]
-    weight: Coefficient
-    every: int = 1
+    disc_rows: tuple[Row, ...] = ()
+    gen_rows: tuple[Row, ...] = ()
+    augment: Augment | None = None
+    pack: int = 1
+    top_k: Callable[[Array, Context], Array] | None = None
+    move_latents: Callable[..., Array] | None = None
+    unroll: Unroll | None = None
+    information: Information | None = None
+    contrast: Contrast | None = None
+
+
+PLAIN = Extras()
 
 
 def gan(
@@ -77,12 +98,13 @@ def gan(
     latents: Latents,
     optimizers: Optimizers,
     *,
-    adversarial: AdversarialLoss = non_saturating,
+    adversarial: AdversarialLoss | Controlled = non_saturating,
     tasks: tuple[Task, ...] = (),
     condition: Condition = "none",
     num_classes: int | None = None,
     fakes_in_disc: bool = False,
     penalties: tuple[Penalty, ...] = (),
+    extras: Extras = PLAIN,
     disc_repeats: int = 1,
     owner: Owner = "disc",
     ema: Mapping[str, float] | None = None,
@@ -91,14 +113,17 @@ def gan(
     """The GAN family as one table.
 
     Args:
-        players: the networks; `disc` is needed here.
+        players: the networks; without `disc` the trunk ends in the logits [n] (an energy).
         adversarial: the pair of losses on logits; one with batch means (`relativistic_average()`)
-            takes them over all devices.
+            takes them over all devices; a `Controlled` one remembers (`gan_rows.energy_control()`);
+            `losses.per_pixel(pair)` takes a discriminator that judges pixels too.
         tasks: heads on the trunk (classes, rotations); a task with a `fake_weight` is also a row of
             the generator's turn.
         condition: "none"; "projection" hands labels to the discriminator (Miyato & Koyama 2018);
             "auxiliary" is AC-GAN (Odena et al. 2017): the task named `class` teaches the generator,
-            by its `fake_weight` (1 in the paper).
+            by its `fake_weight` (1 in the paper); "contrastive" is `extras.contrast`;
+            "multi_hinge" has `disc` give K + 1 outputs, "fake" last, in place of a logit
+            (Kavalerov et al. 2021), and plays the multi-class hinge whatever `adversarial` is.
         num_classes: of a conditional generator.
         fakes_in_disc: whether the discriminator's turn also classifies fakes as what they were
             asked for (AC-GAN's papers and codes disagree). They are a row of their own,
@@ -107,6 +132,7 @@ def gan(
             weighting sees two objectives.)
         penalties: further rows of the discriminator's turn. The networks that they look through may
             hold no BatchNorm.
+        extras: rows, augmentation, packing and further ways to train.
         disc_repeats: discriminator updates per step, each on its own slice of the batch.
         owner: whose turn moves the shared group.
         ema: half-lives in examples, by group.
@@ -114,196 +140,137 @@ def gan(
 
     Returns:
         A game with `sample(variables, n, labels, context)`, and `predict` for every task,
-        "features" and (unless projected) "disc".
+        "features" and (unless projected) "disc"; nothing of these with packing.
 
     Raises:
         ValueError: for networks, tasks and conditions that do not go together; from `init`, for
             BatchNorm under a penalty.
     """
-    plan = _Plan(
+    plan = Plan(
         players,
         latents,
         adversarial,
         tasks,
         num_classes if condition != "none" else None,
         condition == "projection",
+        condition == "multi_hinge",
         fakes_in_disc,
-        penalties,
+        **{
+            **extras._asdict(),
+            "disc_rows": (*extras.disc_rows, *map(_as_row, penalties)),
+        },
     )
-    _check(plan, condition, num_classes)
-    disc_rows, gen_rows = _rows(plan, owner)
+    check_game(plan, condition, num_classes)
+    disc_rows, gen_rows = _tables(plan, owner)
     return Game(
-        functools.partial(_init, plan),
+        functools.partial(_init, plan, tuple(penalty.name for penalty in penalties)),
         turns(
-            (functools.partial(_disc_losses, plan), functools.partial(_gen_losses, plan)),
+            (functools.partial(disc_losses, plan), functools.partial(gen_losses, plan)),
             (disc_rows, gen_rows),
             optimizers,
             weightings,
             disc_repeats,
         ),
         ema=ema or {},
-        sample=sampler(players, latents, plan.num_classes),
+        **sampler(players, functools.partial(draw_latents, plan), plan.num_classes)._asdict(),
         classes=plan.num_classes or 0,
         predict=_predictions(plan),
     )
 
 
-class _Plan(NamedTuple):
-    """What the functions of both turns have in common."""
+def _as_row(penalty: Penalty) -> Row:
+    if not isinstance(penalty, Penalty):
+        raise TypeError(
+            f"penalties: {penalty!r} is not a Penalty; give a tuple of them, such as "
+            "(gan_rows.r1(10.0),), and further rows as extras."
+        )
 
-    players: Players
-    latents: Latents
-    adversarial: AdversarialLoss
-    tasks: tuple[Task, ...]
-    num_classes: int | None
-    projected: bool
-    fakes_in_disc: bool
-    penalties: tuple[Penalty, ...]
+    def function(scene, context):
+        disc = scene.disc if penalty.of == "real" else scene.disc_fake
+        return penalty.function(disc, scene.real, scene.fake, context)
 
-    def make(self, variables, n, wanted, context):
-        return generate(self.players, self.latents, self.num_classes, variables, n, wanted, context)
-
-    def see(self, variables, images, context):
-        return features(self.players, variables, images, context)
-
-    def judge(self, variables, hidden, labels, context):
-        return discriminate(self.players, self.projected, variables, hidden, labels, context)
-
-    def play(self, player, real_logits, fake_logits, context):
-        if not self.adversarial.batch_statistic:
-            return Loss(player(real_logits, fake_logits))
-        values = player(real_logits, fake_logits, axis_name=context.axis_name)
-        return Loss(batch_statistic("adversarial", values))
+    return Row(penalty.name, function, penalty.weight, penalty.every)
 
 
-def _init(plan: _Plan, key, batch):
-    names = [penalty.name for penalty in plan.penalties]
-    if plan.fakes_in_disc:
-        names.append("class_fake")
-    tasks_lib.check_tasks(plan.tasks, batch, "adversarial", *names)
-    if plan.projected and "labels" not in batch:
+def _init(plan: Plan, penalties: tuple[str, ...], key, batch):
+    tasks_lib.check_tasks(plan.tasks, batch)
+    asks = {"projection": plan.projected, "multi_hinge": plan.multi_hinge}
+    asks["contrastive"] = plan.contrast is not None
+    needs = [condition for condition, asked in asks.items() if asked]
+    if needs and "labels" not in batch:
         raise ValueError(
-            "condition='projection' needs the labels of all images; with few labels use "
+            f"condition={needs[0]!r} needs the labels of all images; with few labels use "
             "condition='auxiliary'."
         )
+    pack = functools.partial(scenes.pack, size=plan.pack)
     groups = init_players(
-        plan.players, plan.latents, plan.num_classes, plan.projected, plan.tasks, key, batch
+        plan.players, plan.latents, plan.num_classes, plan.projected, plan.tasks, key, batch, pack
     )
-    names = [penalty.name for penalty in plan.penalties]
-    check_no_batch_norm(names, groups, ("trunk", "shared", "disc"))
+    check_outputs(plan, _outputs(plan, groups, batch).shape)
+    groups |= _init_heads(plan, groups, jax.random.fold_in(key, 1), batch)
+    check_no_batch_norm(penalties, groups, ("trunk", "shared", "disc"))
+    for group, rows in (("trunk", plan.disc_rows), ("gen", plan.gen_rows)):
+        kept = {MEMORY + row.name: row.memory for row in rows if row.memory is not None}
+        if group == "trunk" and plan.augment is not None and plan.augment.memory is not None:
+            kept[MEMORY + AUGMENT] = plan.augment.memory
+        if group == "trunk" and isinstance(plan.adversarial, Controlled):
+            kept[MEMORY + ADVERSARIAL] = plan.adversarial.memory
+        groups[group] = groups[group] | {name: _arrays(start()) for name, start in kept.items()}
     return groups
 
 
-def _disc_losses(plan: _Plan, variables, batch, context) -> Outcome:
-    images = batch["images"]
-    wanted: Any = ask(plan.num_classes, images.shape[0], context)
-    fakes, variables = plan.make(variables, images.shape[0], wanted, context.fold("generate"))
-    fakes = jax.lax.stop_gradient(fakes)
-    real, variables = plan.see(variables, images, context.fold("real"))
-    fake, variables = plan.see(variables, fakes, context.fold("fake"))
-    labels = batch["labels"] if plan.projected else None
-    real_logits, variables = plan.judge(variables, real, labels, context.fold("r"))
-    fake_logits, variables = plan.judge(variables, fake, wanted, context.fold("f"))
-    losses = {"adversarial": plan.play(plan.adversarial.disc, real_logits, fake_logits, context)}
-    metrics = {"real_logits": Loss(real_logits), "fake_logits": Loss(fake_logits)}
-    known = {"images": real}
-    for task in plan.tasks:
-        played, variables = tasks_lib.play(task, plan.see, known, variables, batch, context)
-        losses[task.name] = played.loss
-        if plan.fakes_in_disc and task.name == "class":
-            tag = context.fold("fake class")
-            outputs, variables = variables.apply(task.head, task.group, fake, context=tag)
-            losses["class_fake"] = Loss(task.loss(outputs, wanted))
-        if played.accuracy is not None:
-            metrics[f"{task.name}_accuracy"] = played.accuracy
-    for penalty in plan.penalties:
-        tag = context.fold(penalty.name)
-
-        def disc_fn(x, at=variables, tag=tag):
-            hidden, at = plan.see(at, x, tag)
-            return plan.judge(at, hidden, labels, tag)[0]
-
-        losses[penalty.name] = Loss(penalty.function(disc_fn, images, fakes, tag))
-    return Outcome(losses, variables, metrics)
+def _arrays(memory):
+    """With dtypes of their own, so that nothing is compiled anew when they are written."""
+    return jax.tree.map(lambda x: jnp.asarray(x).astype(jnp.asarray(x).dtype), memory)
 
 
-def _gen_losses(plan: _Plan, variables, batch, context) -> Outcome:
-    images = batch["images"]
-    wanted = ask(plan.num_classes, images.shape[0], context)
-    fakes, variables = plan.make(variables, images.shape[0], wanted, context.fold("generate"))
-    fake, variables = plan.see(variables, fakes, context.fold("fake"))
-    fake_logits, variables = plan.judge(variables, fake, wanted, context.fold("f"))
-    real, _ = plan.see(variables, images, context.fold("real"))  # dead code unless relativistic
-    labels = batch["labels"] if plan.projected else None
-    real_logits, _ = plan.judge(variables, real, labels, context.fold("r"))
-    losses = {"adversarial": plan.play(plan.adversarial.gen, real_logits, fake_logits, context)}
-    for task in plan.tasks:
-        if task.fake_weight:
-            loss = tasks_lib.fake_task(task, plan.see, variables, fakes, fake, wanted, context)
-            losses[task.name] = Loss(loss)
-    return Outcome(losses, variables)
+def _outputs(plan: Plan, groups, batch):
+    """Shapes of what the trunk makes of the images, and of what the discriminator says of it."""
+    context = Context(jax.random.key(0), jnp.zeros((), jnp.int32))
+    shown = scenes.pack(batch["images"], plan.pack)
+
+    def look(groups):
+        hidden, variables = plan.see(starting(groups), shown, context)
+        labels = jnp.zeros(len(shown), jnp.int32) if plan.projected else None
+        return plan.judge(variables, hidden, labels, context)[0]
+
+    return jax.eval_shape(look, groups)
 
 
-def _rows(plan: _Plan, owner: Owner) -> tuple[dict[str, Objective], dict[str, Objective]]:
+def _init_heads(plan: Plan, groups, key, batch):
+    """The heads of extras, from the trunk's features."""
+    if plan.information is None and plan.contrast is None:
+        return {}
+    context = Context(key, jnp.zeros((), jnp.int32))
+    hidden, _ = plan.see(starting(groups), batch["images"], context)
+    found = {}
+    if plan.information is not None:
+        found["heads/code"] = plan.information.head.init(key, hidden)
+    if plan.contrast is not None:
+        found["heads/contrast"] = plan.contrast.head.init(key, hidden, batch["labels"])
+    return found
+
+
+def _tables(plan: Plan, owner: Owner):
     """The table: what the objectives of both turns do to which groups."""
     shared = shared_entries(plan.players, "disc", owner)
     seen = {"trunk", *shared} if plan.players.middle is not None else {"trunk"}
-    judged = {"trunk", *shared, "disc"}
+    judged = {"trunk", *shared} | ({"disc"} if plan.players.disc is not None else set())
     made = {"gen", *shared_entries(plan.players, "gen", owner)}
     if plan.players.gen_out is not None:
         made.add("gen/out")
-
-    def row(entries, weight: Coefficient, every: int = 1) -> Objective:
-        return Objective(dict.fromkeys(sorted(entries), weight), every)
-
-    disc_rows = {"adversarial": row(judged, 1.0)._replace(signed=True)}
-    for task in plan.tasks:
-        disc_rows[task.name] = row({*seen, task.group}, task.weight)
-        if plan.fakes_in_disc and task.name == "class":
-            disc_rows["class_fake"] = disc_rows["class"]
-    disc_rows.update({p.name: row(judged, p.weight, p.every) for p in plan.penalties})
-    gen_rows = {
-        "adversarial": row(made, 1.0)._replace(signed=True),
-        **{t.name: row(made, t.fake_weight) for t in plan.tasks if t.fake_weight},
-    }
-    return disc_rows, gen_rows
+    return gan_turns.disc_table(plan, judged, seen), gan_turns.gen_table(plan, made)
 
 
-def _predictions(plan: _Plan):
+def _predictions(plan: Plan):
+    if plan.pack > 1:  # of one image nothing is known
+        return {}
     predict = tasks_lib.predictions(plan.tasks, plan.see)
     if plan.projected:
         return predict
 
     def disc(variables, images, context):
         hidden, variables = plan.see(variables, images, context.fold("real"))
-        return plan.judge(variables, hidden, None, context.fold("r"))[0]
+        return plan.reality(plan.judge(variables, hidden, None, context.fold("r"))[0])
 
     return {**predict, "disc": disc}
-
-
-def _check(plan: _Plan, condition: str, num_classes: int | None) -> None:
-    check_players(plan.players, num_classes)
-    if plan.players.disc is None:
-        raise ValueError("gan() needs players.disc; without one use semi_supervised().")
-    if condition not in ("none", "projection", "auxiliary"):
-        raise ValueError(
-            f"condition={condition!r} is not one of 'none', 'projection', 'auxiliary'."
-        )
-    if condition != "none" and not num_classes:
-        raise ValueError(f"condition={condition!r} needs num_classes.")
-    if plan.players.embed is not None and condition != "projection":
-        raise ValueError(
-            "A shared embedding needs condition='projection', where both players use it."
-        )
-    classes = [task for task in plan.tasks if task.name == "class"]
-    if condition == "auxiliary" and not classes:
-        raise ValueError("condition='auxiliary' (AC-GAN) needs a task named 'class'.")
-    if condition == "auxiliary" and not classes[0].fake_weight:
-        raise ValueError(
-            "condition='auxiliary' (AC-GAN): the generator takes a label, but the task 'class' has "
-            f"fake_weight={classes[0].fake_weight:g}, so nothing teaches it the label: give "
-            "class_task(..., fake_weight=1.0), or condition='none' for a generator without labels."
-        )
-    if plan.fakes_in_disc and condition != "auxiliary":
-        raise ValueError("fakes_in_disc needs condition='auxiliary'.")
-    tasks_lib.check_fake_tasks(plan.tasks, condition != "none", "set condition")

@@ -26,8 +26,8 @@ import jax.numpy as jnp
 
 from gan_mtl.games import tasks as tasks_lib
 from gan_mtl.games.adversaries import Adversary, MultiPlayers, Plan, Share, check
-from gan_mtl.games.gan import Penalty
 from gan_mtl.games.players import Latents, Optimizers, check_no_batch_norm, turns
+from gan_mtl.games.scenes import Penalty
 from gan_mtl.games.tasks import Task
 from gan_mtl.losses.adversarial import AdversarialLoss, non_saturating
 from gan_mtl.losses.sharing import trace_norm

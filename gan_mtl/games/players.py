@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -36,6 +36,13 @@ class Latents(NamedTuple):
     law: Literal["normal", "uniform"] = "normal"
     low: float = -1.0
     high: float = 1.0
+
+    def check(self) -> None:
+        """Raises ValueError for a law that there is not."""
+        if self.law not in ("normal", "uniform"):
+            raise ValueError(f"Latents: law={self.law!r} is not 'normal' or 'uniform'.")
+        if self.dim < 1 or (self.law == "uniform" and not self.low < self.high):
+            raise ValueError(f"{self}: dim must be at least 1, and low below high.")
 
     def draw(self, n: int, context: Context) -> Float[Array, "n dim"]:
         """Latents of the slice's n examples."""
@@ -121,7 +128,20 @@ def generate(
     context: Context,
 ) -> tuple[Array, Variables]:
     """Images [n, h, w, c] from fresh latents; conditional where there are classes."""
-    inputs = [latents.draw(n, context.fold("latents"))]
+    z = latents.draw(n, context.fold("latents"))
+    return synthesise(players, num_classes, variables, z, labels, context)
+
+
+def synthesise(
+    players: Players,
+    num_classes: int | None,
+    variables: Variables,
+    z: Float[Array, "n dim"],
+    labels: Int[Array, " n"] | None,
+    context: Context,
+) -> tuple[Array, Variables]:
+    """Images [n, h, w, c] of these latents."""
+    inputs = [z]
     if num_classes:
         if players.embed is None:
             inputs.append(jax.nn.one_hot(labels, num_classes, dtype=inputs[0].dtype))
@@ -185,8 +205,13 @@ def init_players(
     tasks: tuple[Task, ...],
     key: jax.Array,
     batch: Batch,
+    pack: Callable[[Array], Array] = lambda images: images,
 ) -> dict[str, dict]:
-    """The groups of all networks, from shapes that the networks give each other."""
+    """The groups of all networks, from shapes that the networks give each other.
+
+    Args:
+        pack: how the trunk is shown the images.
+    """
     keys = jax.random.split(key, 8)
     context = Context(keys[7], jnp.zeros((), jnp.int32))
     images = batch["images"]
@@ -206,8 +231,9 @@ def init_players(
         groups["shared"] = players.middle.init(keys[0], hidden)
         hidden, _ = players.middle.apply(groups["shared"], hidden, context=context)
         groups["gen/out"] = players.gen_out.init(keys[2], hidden)
-    groups["trunk"] = players.trunk.init(keys[3], images)
-    hidden, _ = features(players, starting(groups), images, context)
+    shown = pack(images)
+    groups["trunk"] = players.trunk.init(keys[3], shown)
+    hidden, _ = features(players, starting(groups), shown, context)
     if players.disc is not None:
         inputs = (hidden, labels) if projected and players.embed is None else (hidden,)
         groups["disc"] = players.disc.init(keys[4], *inputs)
@@ -221,15 +247,35 @@ def init_players(
     return groups
 
 
-def sampler(players: Players, latents: Latents, num_classes: int | None):
-    """`sample(variables, n, labels, context)` of a game; labels are None where unconditional."""
+class Sampler(NamedTuple):
+    """`sample`, `latents` and `generate` of a `Game`; labels are None where unconditional."""
+
+    sample: Callable[..., Array]
+    latents: Callable[..., Array]
+    generate: Callable[..., Array]
+
+
+def sampler(
+    players: Players, draw: Callable[[int, Context], Float[Array, "n dim"]], num_classes: int | None
+) -> Sampler:
+    """How images are made of latents; classes in turn where none are asked for.
+
+    Args:
+        draw: the latents of n images, such as `Latents.draw`.
+    """
+
+    def latents(n: int, context: Context) -> Array:
+        return draw(n, context.fold("latents"))
+
+    def generate(variables: Variables, z: Array, labels: Array | None, context: Context) -> Array:
+        if num_classes and labels is None:
+            labels = jnp.arange(z.shape[0]) % num_classes
+        return synthesise(players, num_classes, variables, z, labels, context)[0]
 
     def sample(variables: Variables, n: int, labels: Array | None, context: Context) -> Array:
-        if num_classes and labels is None:
-            labels = jnp.arange(n) % num_classes
-        return generate(players, latents, num_classes, variables, n, labels, context)[0]
+        return generate(variables, latents(n, context), labels, context)
 
-    return sample
+    return Sampler(sample, latents, generate)
 
 
 def shared_entries(players: Players, role: str, owner: Owner) -> dict[str, float]:

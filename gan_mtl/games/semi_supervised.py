@@ -102,6 +102,7 @@ def semi_supervised(
             with a `fake_weight` whose targets an unconditional generator was not asked for.
     """
     check_players(players, num_classes)
+    latents.check()
     if players.disc is not None or players.embed is not None or players.middle is not None:
         raise ValueError(
             "semi_supervised() takes the class logits as discriminator and shares no group: "
@@ -126,7 +127,7 @@ def semi_supervised(
             weightings,
         ),
         ema=ema or {},
-        sample=sampler(players, latents, plan.num_classes),
+        **sampler(players, latents.draw, plan.num_classes)._asdict(),
         classes=plan.num_classes or 0,
         predict=tasks_lib.predictions(everything, functools.partial(features, players)),
     )

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import optax
 
 from gan_mtl import table
-from gan_mtl.types import Objective, Optimizer, Outcome, Turn
+from gan_mtl.types import Game, Objective, Optimizer, Outcome, Turn
 
 
 def simultaneous(turns: Sequence[Turn], name: str = "all") -> Turn:
@@ -54,6 +54,11 @@ def simultaneous(turns: Sequence[Turn], name: str = "all") -> Turn:
         return Outcome(found, variables, metrics)
 
     return Turn(name, losses, objectives, _by_turn(turns))
+
+
+def at_once(game: Game) -> Game:
+    """The game with all its turns played at once."""
+    return game._replace(turns=(simultaneous(game.turns),))
 
 
 def _by_turn(turns: Sequence[Turn]) -> Optimizer:

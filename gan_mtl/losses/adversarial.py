@@ -12,7 +12,7 @@ means inside takes the axis of the devices too, when it is called.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ from gan_mtl.losses._inputs import logits_of, same_shape
 from gan_mtl.types import batch_statistic
 
 Logits = Float[Array, " n"]
+Reads = Literal["logits", "energies", "pixels"]
 
 
 class AdversarialLoss(NamedTuple):
@@ -33,11 +34,14 @@ class AdversarialLoss(NamedTuple):
     batch_statistic: whether a value depends on other examples too. Both functions then take the
         keyword `axis_name`, the pmap axis that their means go over (None under jit), and gradient
         accumulation refuses the pair.
+    reads: what both functions take: "logits" [n], "energies" [n], which are low for what is taken
+        to be real (`energies`), or "pixels" [n, 1 + h w] (`pixels`).
     """
 
     disc: Callable[..., Logits]
     gen: Callable[..., Logits]
     batch_statistic: bool = False
+    reads: Reads = "logits"
 
 
 def _checked(real_logits: Array, fake_logits: Array) -> tuple[Logits, Logits]:
@@ -146,3 +150,29 @@ def relativistic_average() -> AdversarialLoss:
         return above(fake, real, axis_name)
 
     return AdversarialLoss(disc, gen, batch_statistic=True)
+
+
+def smoothed(real: float = 0.9) -> AdversarialLoss:
+    r"""The logistic game with one-sided label smoothing: reals have the target `real`, fakes 0.
+
+    D: :math:`s\,\mathrm{softplus}(-r) + (1 - s)\,\mathrm{softplus}(r) + \mathrm{softplus}(f)`
+    with s = `real`, least at :math:`\sigma(r) = s`; G: the non-saturating
+    :math:`\mathrm{softplus}(-f)`. At s = 1 the pair is `non_saturating`.
+
+    Args:
+        real: the target of reals, in (0, 1].
+
+    Example:
+        >>> smoothed(0.9).disc(jnp.zeros(1), jnp.zeros(1))
+        Array([1.3862944], dtype=float32)
+
+    Reference:
+        Salimans et al., "Improved Techniques for Training GANs", NeurIPS 2016 (one-sided label
+        smoothing).
+    """
+    if not 0 < real <= 1:
+        raise ValueError(f"real: expected a target in (0, 1], got {real}")
+    return _loss(
+        disc=lambda r, f: real * softplus(-r) + (1 - real) * softplus(r) + softplus(f),
+        gen=lambda r, f: softplus(-f),
+    )

@@ -8,6 +8,8 @@ own gradient as long as the discriminator treats examples apart. BatchNorm in tr
 minibatch statistics mix them; there, `per_example=True` differentiates each image alone, in a batch
 of one (`vmap(grad)`): other values, since the statistics are then of one image. Best is no such
 layer in a penalised discriminator; `games.gan` refuses BatchNorm there.
+
+Those on logits, `lecam` and `consistency`, live in `stabilisers` and have their names here too.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from jaxtyping import Array, Float
 
 from gan_mtl import draws
 from gan_mtl.losses._inputs import logits_of, same_shape, wide
+from gan_mtl.losses.stabilisers import consistency as consistency
+from gan_mtl.losses.stabilisers import lecam as lecam
 from gan_mtl.types import Context, batch_statistic
 
 Images = Float[Array, " n *dims"]
@@ -55,6 +59,16 @@ def _distance_from_one(squared_norm: Float[Array, " n"]) -> Float[Array, " n"]:
     return jnp.square(jnp.sqrt(squared_norm + TINY) - 1)
 
 
+def _interpolated(real: Images, fake: Images, context: Context) -> Images:
+    """Images between the real and the fake ones, at one uniform alpha per example."""
+    real, fake = wide("real", real), wide("fake", fake)
+    same_shape(real=real, fake=fake)
+    n = real.shape[0]
+    alpha = draws.uniform(n, (), context)
+    alpha = alpha.reshape((n,) + (1,) * (real.ndim - 1)).astype(real.dtype)
+    return alpha * real + (1 - alpha) * fake
+
+
 def gradient_penalty(
     disc_fn: DiscFn, real: Images, fake: Images, context: Context, *, per_example: bool = False
 ) -> Float[Array, " n"]:
@@ -85,13 +99,35 @@ def gradient_penalty(
         Gulrajani et al., "Improved Training of Wasserstein GANs", NeurIPS 2017, equation 3.
         Differs: the 1e-12.
     """
-    real, fake = wide("real", real), wide("fake", fake)
-    same_shape(real=real, fake=fake)
-    n = real.shape[0]
-    alpha = draws.uniform(n, (), context.fold("gradient_penalty"))
-    alpha = alpha.reshape((n,) + (1,) * (real.ndim - 1)).astype(real.dtype)
-    between = alpha * real + (1 - alpha) * fake
+    between = _interpolated(real, fake, context.fold("gradient_penalty"))
     return _distance_from_one(squared_gradient_norm(disc_fn, between, per_example=per_example))
+
+
+def max_gradient_penalty(
+    disc_fn: DiscFn, real: Images, fake: Images, context: Context, *, per_example: bool = False
+) -> Float[Array, ""]:
+    r"""LGAN's penalty :math:`\max_{\hat x} \lVert \nabla_{\hat x} D(\hat x) \rVert_2^2`.
+
+    The maximum over the support is estimated at random interpolates of the global batch, as in
+    `gradient_penalty`: a batch statistic, one scalar, equal on every device. It holds the
+    Lipschitz constant down and draws no norm up to one. The factor :math:`\lambda` is the caller's.
+
+    Args:
+        disc_fn: images `[n, ...]` to logits `[n]`.
+        real: real images, `[n, ...]`.
+        fake: generated images of the same shape.
+        context: the draws of alpha belong to the global examples; the maximum goes over
+            `axis_name`.
+        per_example: differentiate each image alone; see the module's docstring.
+
+    Reference:
+        Zhou et al., "Lipschitz Generative Adversarial Nets", ICML 2019.
+    """
+    between = _interpolated(real, fake, context.fold("max_gradient_penalty"))
+    squared = squared_gradient_norm(disc_fn, between, per_example=per_example)
+    if context.axis_name is not None:
+        squared = jax.lax.all_gather(squared, context.axis_name, tiled=True)
+    return squared.max()
 
 
 def r1(disc_fn: DiscFn, real: Images, *, per_example: bool = False) -> Float[Array, " n"]:

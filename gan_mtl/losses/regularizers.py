@@ -1,13 +1,14 @@
 """Parameter regularisers as optax transformations: chain them with the player's optimizer.
 
-`l1`, `l2` and `l2_sp` add the gradient of a term of the loss, so they stand *before* the optimizer,
-which then rescales it (decoupled weight decay is `optax.add_decayed_weights` or `optax.adamw`).
+All but the last add the gradient of a term of the loss, so they stand *before* the optimizer, which
+then rescales it (decoupled weight decay is `optax.add_decayed_weights` or `optax.adamw`).
 `clip_weights` projects what the optimizer arrives at, so it stands *last*.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -94,6 +95,98 @@ def l2_sp(strength: float, leaves: tuple[str, ...] | None = None) -> optax.Gradi
         return pull.update(updates, optax.EmptyState(), moved)[0], state
 
     return optax.GradientTransformation(lambda params: jax.tree.map(jnp.copy, params), update)
+
+
+class HistoricalState(NamedTuple):
+    """count: parameters seen, shape=(), dtype=int32; mean: theirs, in float32 at least."""
+
+    count: Array
+    mean: PyTree
+
+
+def historical_averaging(
+    strength: float, leaves: tuple[str, ...] | None = None
+) -> optax.GradientTransformation:
+    r"""The gradient of :math:`\mathrm{strength} \cdot \lVert \theta_t - \bar\theta_t \rVert^2` with
+    :math:`\bar\theta_t = \frac1t \sum_{i=1}^t \theta_i`: parameters stay near their past.
+
+    The average holds the present parameters too, as the paper's sum does, and is a constant of the
+    gradient, :math:`2\,\mathrm{strength}\,(\theta_t - \bar\theta_t)`. No factor of one half. The
+    average lives in the state, in float32 where parameters are of half precision.
+
+    Args:
+        strength: the coefficient, >= 0.
+        leaves: names of the leaves that it concerns, e.g. `("kernel",)`; None is all of them.
+
+    Reference:
+        Salimans et al., "Improved Techniques for Training GANs", NeurIPS 2016 (historical
+        averaging).
+    """
+    _not_negative("strength", strength)
+    pull = _add_gradient(lambda w: 2 * strength * w, leaves)
+
+    def wide(w: Array) -> Array:
+        return w.astype(jnp.promote_types(w.dtype, jnp.float32))
+
+    def init(params: PyTree) -> HistoricalState:
+        zeros = jax.tree.map(lambda w: jnp.zeros_like(wide(w)), params)
+        return HistoricalState(jnp.zeros((), jnp.int32), zeros)
+
+    def update(
+        updates: PyTree, state: PyTree, params: PyTree | None = None
+    ) -> tuple[PyTree, PyTree]:
+        if params is None:
+            return pull.update(updates, optax.EmptyState(), params)[0], state
+        count = state.count + 1
+        mean = jax.tree.map(lambda m, w: m + (wide(w) - m) / count, state.mean, params)
+        moved = jax.tree.map(lambda w, m: wide(w) - m, params, mean)
+        return pull.update(updates, optax.EmptyState(), moved)[0], HistoricalState(count, mean)
+
+    return optax.GradientTransformation(init, update)
+
+
+def orthogonal(
+    strength: float,
+    variant: Literal["brock", "saxe"] = "brock",
+    leaves: tuple[str, ...] | None = None,
+) -> optax.GradientTransformation:
+    r"""The gradient of a penalty on filters that are not orthogonal to one another.
+
+    A kernel is a matrix W of one column per output: `[kh, kw, c, o]` becomes `[kh kw c, o]`.
+
+    - "brock": :math:`\lVert W^T W \odot (1 - I) \rVert_F^2`, which leaves the filters' norms alone;
+      its gradient is :math:`4\,W (W^T W \odot (1 - I))`.
+    - "saxe": :math:`\lVert W^T W - I \rVert_F^2`, which draws the norms to 1.
+
+    Leaves of fewer than two axes (biases, scales) are left alone; so should embeddings be: name the
+    others in `leaves`.
+
+    Args:
+        strength: beta of the paper, >= 0; 1e-4 there.
+        variant: which of the two.
+        leaves: names of the leaves that it concerns, e.g. `("kernel",)`; None is all of them.
+
+    Reference:
+        Brock, Donahue, Simonyan, "Large Scale GAN Training for High Fidelity Natural Image
+        Synthesis", ICLR 2019. The gradient here is that of the formula; the authors' PyTorch code
+        adds half of it. "saxe", the older penalty that the paper starts from, asks of training what
+        the initialisation of Saxe et al., ICLR 2014, has.
+    """
+    _not_negative("strength", strength)
+    if variant not in ("brock", "saxe"):
+        raise ValueError(f"variant: expected 'brock' or 'saxe', got {variant!r}")
+
+    def gradient(kernel: Array) -> Array:
+        if kernel.ndim < 2:
+            return jnp.zeros_like(kernel)
+        w = kernel.reshape(-1, kernel.shape[-1])
+        w = w.astype(jnp.promote_types(w.dtype, jnp.float32))
+        eye = jnp.eye(w.shape[1], dtype=w.dtype)
+        gram = w.T @ w
+        excess = gram * (1 - eye) if variant == "brock" else gram - eye
+        return (4 * strength * w @ excess).reshape(kernel.shape)
+
+    return _add_gradient(gradient, leaves)
 
 
 def clip_weights(c: float) -> optax.GradientTransformation:

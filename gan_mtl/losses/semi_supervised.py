@@ -21,6 +21,7 @@ from jaxtyping import Array, Float, Int
 
 from gan_mtl.losses._inputs import rows_of
 from gan_mtl.losses.tasks import cross_entropy
+from gan_mtl.types import devices
 
 
 def real_logit(logits: Float[Array, "n k"]) -> Float[Array, " n"]:
@@ -106,9 +107,7 @@ def pull_away(features: Float[Array, "n d"], axis_name: str | None = None) -> Fl
         generator's entropy by Dai et al. 2017.
     """
     features = rows_of("features", features)
-    n = features.shape[0]
-    if axis_name is not None:
-        n = n * jax.lax.psum(1, axis_name)
+    n = features.shape[0] * devices(axis_name)
     if n < 2:
         raise ValueError(f"features: expected at least two examples, got {n}")
     squares = jnp.square(features).sum(axis=1, keepdims=True)

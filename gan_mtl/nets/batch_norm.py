@@ -21,7 +21,7 @@ class BatchNorm(nn.Module):
     Attributes:
         momentum: of the running averages, in [0, 1].
         epsilon: added to the variance.
-        use_scale: whether there is a scale, beside the bias.
+        use_scale, use_bias: whether there is a scale, and a bias.
         scale_init: initialiser of the scale; DCGAN draws it from N(1, 0.02²).
         dtype: dtype of the outputs; None promotes inputs and parameters.
     """
@@ -29,6 +29,7 @@ class BatchNorm(nn.Module):
     momentum: float = 0.9
     epsilon: float = 1e-5
     use_scale: bool = True
+    use_bias: bool = True
     scale_init: nn.initializers.Initializer = nn.initializers.ones
     dtype: Any = None
 
@@ -41,6 +42,7 @@ class BatchNorm(nn.Module):
             momentum=self.momentum,
             epsilon=self.epsilon,
             use_scale=self.use_scale,
+            use_bias=self.use_bias,
             scale_init=self.scale_init,
             dtype=self.dtype,
             name="norm",

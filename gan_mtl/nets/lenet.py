@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from gan_mtl.nets.conv import max_pool
 from gan_mtl.nets.layers import Conv, Dense, flatten
 from gan_mtl.nets.noise import Dropout
 from gan_mtl.types import Context
@@ -19,7 +19,8 @@ class LeNetTrunk(nn.Module):
     28x28 pixels to 24, 12, 8 and 4; whole channels of the second convolution are dropped. From the
     code of "Multi-Task Learning as Multi-Objective Optimization", NeurIPS 2018
     (`models/multi_lenet.py`), which draws one mask of channels for the whole batch and leaves what
-    is kept as it is: here every example has its own, and what is kept is divided by 1 - rate.
+    is kept as it is: here every example has its own, and what is kept is divided by 1 - rate. It
+    drops before it pools, here after it, which is the same.
 
     Attributes:
         widths: channels of the convolutions.
@@ -37,11 +38,11 @@ class LeNetTrunk(nn.Module):
     def __call__(self, x: Float[Array, "n h w c"], *, context: Context) -> Float[Array, "n d"]:
         """Shape [n, features]."""
         first, second = self.widths
-        x = Conv(first, 5, padding="VALID", dtype=self.dtype)(x, context=context)
-        x = nn.relu(max_pool(x))
-        x = Conv(second, 5, padding="VALID", dtype=self.dtype)(x, context=context)
+        conv = functools.partial(Conv, padding="VALID", pooled=True, dtype=self.dtype)
+        x = nn.relu(conv(first, 5)(x, context=context))
+        x = conv(second, 5)(x, context=context)
         x = Dropout(self.dropout, channels=True)(x, context=context)
-        x = flatten(nn.relu(max_pool(x)))
+        x = flatten(nn.relu(x))
         return nn.relu(Dense(self.features, dtype=self.dtype)(x, context=context))
 
 

@@ -83,6 +83,7 @@ class MLPTrunk(nn.Module):
         dropout: rate after every layer's activation, in training only.
         kernel_norm: None, "weight" or "spectral".
         data_init, train_scale: for "weight", see `WeightNormDense`.
+        kernel_init: initialiser of the kernels; None is the layer's own.
         return_hidden: whether all layers' outputs are returned too.
         dtype: compute dtype.
     """
@@ -95,6 +96,7 @@ class MLPTrunk(nn.Module):
     kernel_norm: KernelNorm = None
     data_init: bool = False
     train_scale: bool = True
+    kernel_init: nn.initializers.Initializer | None = None
     return_hidden: bool = False
     dtype: Any = None
 
@@ -108,6 +110,8 @@ class MLPTrunk(nn.Module):
         keywords: dict[str, Any] = {}
         if self.kernel_norm == "weight":
             keywords = {"data_init": self.data_init, "train_scale": self.train_scale}
+        if self.kernel_init is not None:
+            keywords["kernel_init"] = self.kernel_init
         x, hidden = flatten(inputs), []
         for i, width in enumerate(self.widths):
             x = GaussianNoise(self.hidden_noise if i else self.input_noise)(x, context=context)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 from jaxtyping import Array, Float, Int
 
-from gan_mtl.nets.layers import Activation, Dense, flatten, leaky_relu, look_up
+from gan_mtl.nets.layers import Activation, ClassEmbedding, Dense, flatten, leaky_relu, look_up
 from gan_mtl.nets.noise import GaussianNoise
 from gan_mtl.nets.spectral import spectral_kernel
 from gan_mtl.nets.weight_norm import WeightNormDense
@@ -65,6 +65,7 @@ class Head(nn.Module):
         kernel_norm: None, "weight" or "spectral", for all layers.
         noise: standard deviation of Gaussian noise on the features in training.
         data_init: for "weight": initialise from the data that `init` receives.
+        kernel_init: initialiser of the kernels; None is the layer's own.
         dtype: compute dtype.
     """
 
@@ -74,6 +75,7 @@ class Head(nn.Module):
     kernel_norm: KernelNorm = None
     noise: float = 0.0
     data_init: bool = False
+    kernel_init: nn.initializers.Initializer | None = None
     dtype: Any = None
 
     @nn.compact
@@ -84,6 +86,8 @@ class Head(nn.Module):
         keywords: dict[str, Any] = {}
         if self.kernel_norm == "weight":
             keywords = {"data_init": self.data_init}
+        if self.kernel_init is not None:
+            keywords["kernel_init"] = self.kernel_init
         x = GaussianNoise(self.noise)(flatten(features), context=context)
         for width in self.widths:
             layer = linear(width, self.kernel_norm, self.dtype, **keywords)
@@ -91,6 +95,32 @@ class Head(nn.Module):
         layer = linear(self.out or 1, self.kernel_norm, self.dtype, name="out", **keywords)
         y = layer(x, context=context)
         return y[:, 0] if self.out in (None, 1) else y
+
+
+class ContrastHead(nn.Module):
+    """Features and labels to an embedding of each image and the proxy of its class.
+
+    For ContraGAN (Kang & Park, NeurIPS 2020) and ReACGAN (Kang et al., NeurIPS 2021): one linear
+    layer, and a table with a row for each class.
+
+    Attributes:
+        num_classes: labels are 0 .. num_classes - 1.
+        width: d, of both.
+        dtype: compute dtype.
+    """
+
+    num_classes: int
+    width: int = 512
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(
+        self, features: Float[Array, "n ..."], labels: Int[Array, " n"], *, context: Context
+    ) -> tuple[Float[Array, "n d"], Float[Array, "n d"]]:
+        """`(embeddings, proxies)`."""
+        dense = Dense(self.width, use_bias=False, dtype=self.dtype, name="embedding")
+        table = ClassEmbedding(self.num_classes, self.width, dtype=self.dtype, name="proxies")
+        return dense(flatten(features), context=context), table(labels, context=context)
 
 
 class ProjectionHead(nn.Module):

@@ -20,6 +20,7 @@ from gan_mtl.nets.weight_norm import WeightNormDense
 from gan_mtl.types import Context
 
 _glorot = nn.initializers.glorot_uniform()
+_normal = nn.initializers.normal(0.1)
 
 
 class SalimansGenerator(nn.Module):
@@ -62,8 +63,9 @@ class SalimansGenerator(nn.Module):
 def salimans_trunk(data_init: bool = True, dtype: Any = None) -> MLPTrunk:
     """1000 - 500 - 250 - 250 - 250 units, weight-normalised, ReLU; noise 0.3 on inputs, 0.5 inside.
 
-    The scales g are set by the data at first and not trained, as in the authors' code. The features
-    are the last layer's, before the noise that `salimans_head` adds: those that are matched.
+    Kernels start at N(0, 0.1²); the scales g are set by the data at first and not trained, as in
+    the authors' code. The features are the last layer's, before the noise that `salimans_head`
+    adds: those that are matched.
 
     Args:
         data_init: whether the first scales and biases come from the examples given to `init`.
@@ -77,10 +79,18 @@ def salimans_trunk(data_init: bool = True, dtype: Any = None) -> MLPTrunk:
         kernel_norm="weight",
         data_init=data_init,
         train_scale=False,
+        kernel_init=_normal,
         dtype=dtype,
     )
 
 
 def salimans_head(num_classes: int = 10, data_init: bool = True, dtype: Any = None) -> Head:
     """Noise 0.5, then one weight-normalised layer to the logits; that of "fake" is fixed at 0."""
-    return Head(num_classes, noise=0.5, kernel_norm="weight", data_init=data_init, dtype=dtype)
+    return Head(
+        num_classes,
+        noise=0.5,
+        kernel_norm="weight",
+        data_init=data_init,
+        kernel_init=_normal,
+        dtype=dtype,
+    )

@@ -24,6 +24,7 @@ from gan_mtl.run import config as config_lib
 from gan_mtl.run.config import Config
 from gan_mtl.run.loop import Interrupted, NonFiniteLossError, Progress
 from gan_mtl.run.memory import keep_memory
+from gan_mtl.run.whole import write
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ def parse(config: Config, argv: Sequence[str]) -> Invocation:
     """
     preset = _preset_of(argv)
     start = Invocation(config_lib.with_preset(config, preset))
-    found = tyro.cli(Invocation, default=start, args=list(argv), prog=f"python -m {config.name}")
+    prog = f"python -m {_module_of(config)}"
+    found = tyro.cli(Invocation, default=start, args=list(argv), prog=prog)
     config_lib.check(found.config)
     return found
 
@@ -130,7 +132,7 @@ def _main(config: Config, argv: tuple[str, ...]) -> int:
     if asked.results:
         path = pathlib.Path(asked.results)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(results, indent=1) + "\n")
+        write(path, json.dumps(results, indent=1))
     return 0
 
 

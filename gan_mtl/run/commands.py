@@ -16,11 +16,19 @@ import tyro
 from gan_mtl import data as data_lib
 from gan_mtl import parallel
 from gan_mtl.data import to_float
-from gan_mtl.run import checkpoints, images, report
-from gan_mtl.run.evaluate import Evaluation, distances, evaluator, train_features
+from gan_mtl.run import checkpoints, images, look, report
+from gan_mtl.run.evaluate import (
+    Evaluation,
+    distances,
+    evaluator,
+    scoring_network,
+    train_features,
+)
+from gan_mtl.run.export import export_sampler
 from gan_mtl.run.load import Loaded, load, rebuild
 from gan_mtl.run.loop import Cell
 from gan_mtl.run.study import load_data, visible_data
+from gan_mtl.run.whole import whole
 from gan_mtl.update import variables_of
 
 
@@ -63,6 +71,36 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class Export:
+    """Write a sampler that runs without this package; see run/export.py."""
+
+    run: tyro.conf.Positional[pathlib.Path]
+    """A run folder."""
+    n: int = 64
+    """Images a call."""
+    out: pathlib.Path | None = None
+    """The file; sampler.jax in the run folder by default."""
+    step: int | None = None
+    """Of the checkpoint; the latest by default."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """Look for memorising: pictures between latents, nearest training images, the logits' gap."""
+
+    run: tyro.conf.Positional[pathlib.Path]
+    """A run folder with a generator."""
+    out: pathlib.Path | None = None
+    """A folder for interpolation.png and neighbours.png; the run folder by default."""
+    seed: int = 0
+    """Of the latents."""
+    count: int = 500
+    """Samples, and held-out images, whose nearest training images are looked for."""
+    step: int | None = None
+    """Of the checkpoint; the latest by default."""
+
+
+@dataclass(frozen=True)
 class Report:
     """Write report.html of a run again."""
 
@@ -81,6 +119,8 @@ class List:
 Command = (
     Annotated[Sample, tyro.conf.subcommand("sample")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[Export, tyro.conf.subcommand("export")]
+    | Annotated[Look, tyro.conf.subcommand("look")]
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[List, tyro.conf.subcommand("list")]
 )
@@ -90,7 +130,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of `gan-mtl`."""
     sys.path.insert(0, "")  # experiment modules are found from the current directory
     command = tyro.cli(Command, args=argv, prog="gan-mtl")  # pyright: ignore[reportArgumentType]
-    actions = {Sample: _sample, Evaluate: _evaluate, Report: _report, List: _list}
+    actions = {
+        **{Sample: _sample, Evaluate: _evaluate, Export: _export},
+        **{Look: _look, Report: _report, List: _list},
+    }
     parallel.enable_compilation_cache()
     try:
         actions[type(command)](command)
@@ -132,7 +175,7 @@ def score_run(loaded: Loaded, folder: pathlib.Path) -> dict:
     _, record = rebuild(folder)
     cell = record["cell"]
     dataset = load_data(loaded.config)
-    features = train_features(dataset, folder) if loaded.game.sample is not None else None
+    features = scoring_network(loaded.config, dataset, (loaded.game,), folder)
     of = Cell(cell["arm"], cell["labels"], cell["seed"], folder)
     seen = visible_data(dataset, of, loaded.config.fraction)
     bind = evaluator(loaded.game, loaded.spec)
@@ -180,6 +223,30 @@ def score_folders(
         "fake": len(found["fakes"]),
     }
     return {**distances(found["reals"], found["fakes"]), "protocol": protocol}
+
+
+def _export(asked: Export) -> None:
+    found = export_sampler(load(asked.run, asked.step), asked.n)
+    path = asked.out or asked.run / "sampler.jax"
+    if path.is_dir() or not path.parent.is_dir():
+        raise ValueError(f"out={str(path)!r} is not a file in a folder that exists: name a file.")
+    with whole(path) as unfinished:
+        unfinished.write_bytes(found)
+    print(path)
+
+
+def _look(asked: Look) -> None:
+    if asked.count < 2:
+        raise ValueError(f"count={asked.count}: give at least 2 samples, 500 say.")
+    loaded = load(asked.run, asked.step)
+    _, record = rebuild(asked.run)
+    cell = record["cell"]
+    of = Cell(cell["arm"], cell["labels"], cell["seed"], asked.run)
+    seen = visible_data(load_data(loaded.config), of, loaded.config.fraction)
+    folder = asked.out or asked.run
+    for path in look.pictures(loaded, seen, folder, asked.seed):
+        print(path)
+    print(json.dumps(look.memorising(loaded, seen, asked.count, asked.seed), indent=1))
 
 
 def _report(asked: Report) -> None:

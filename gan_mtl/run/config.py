@@ -114,6 +114,9 @@ class Config:
     """Steps between checkpoints."""
     sample_every: int = 500
     """Steps between pictures of samples; 0 is none."""
+    feature_steps: int | None = None
+    """Steps that the network which scores samples is trained for: five epochs, at least 600, by
+    default; 0 trains none, for experiments that score samples otherwise."""
     relations_every: int | None = None
     """Steps between looks at how the objectives of a turn conflict (on one device's share of a
     batch; not with a model axis); a tenth of the run by default; 0 is never."""
@@ -176,6 +179,7 @@ def check(config: Config) -> None:
         "validation",
         "seed",
         "relations_every",
+        "feature_steps",
     ):
         value = getattr(config, name)
         if value is not None and value < 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +15,8 @@ import optax
 from gan_mtl import games, metrics, nets, parallel
 from gan_mtl.data import Dataset, Split, stream, take, to_float
 from gan_mtl.metrics.kernel import polynomial_mmd2
-from gan_mtl.run.config import Spec
+from gan_mtl.run.config import Config, Spec
+from gan_mtl.run.whole import whole
 from gan_mtl.types import Context, Game, Variables
 from gan_mtl.update import alternating, variables_of
 
@@ -111,6 +112,16 @@ def _padded(x: np.ndarray, size: int) -> np.ndarray:
     return np.concatenate([x, np.repeat(x[-1:], size - len(x), axis=0)])
 
 
+def scoring_network(
+    config: Config, dataset: Dataset, games: Iterable[Game], folder: pathlib.Path
+) -> FeatureNetwork | None:
+    """The network that a study's samples are scored by; None where nothing is generated."""
+    generates = any(game.sample is not None for game in games)
+    if not (dataset.num_classes and generates) or config.feature_steps == 0:
+        return None
+    return train_features(dataset, folder, config.feature_steps)
+
+
 def train_features(
     dataset: Dataset, folder: pathlib.Path, steps: int | None = None, seed: int = 0
 ) -> FeatureNetwork:
@@ -146,9 +157,8 @@ def train_features(
             state, _ = update(jax.random.fold_in(key, step), state, batches.batch(step))
         params = jax.device_get(state.params)
         folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial.npz")
-        np.savez(partial, **{f"leaf{i}": x for i, x in enumerate(jax.tree.leaves(params))})
-        partial.replace(path)
+        with whole(path) as unfinished:
+            np.savez(unfinished, **{f"leaf{i}": x for i, x in enumerate(jax.tree.leaves(params))})
     return _network(game, Variables(params, variables_of(state).state), name, dataset.test)
 
 
@@ -201,24 +211,43 @@ def class_scores(
     }
 
 
+def classes_in_turn(game: Game, n: int) -> np.ndarray | None:
+    """Labels [n] as equally many of each class as there can be; None of an unconditional game."""
+    return np.arange(n) % game.classes if game.classes else None
+
+
+def needed_features(e: Evaluation) -> FeatureNetwork:
+    """The feature network of an evaluation that cannot do without.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if e.features is None:
+        raise ValueError(
+            "feature_steps=0: there is no feature network, and samples are scored under one; leave "
+            "--feature-steps out."
+        )
+    return e.features
+
+
 def sample_scores(e: Evaluation, count: int) -> dict[str, Any]:
     """Frechet and kernel distance and PRDC of `count` samples against the test images.
 
     Under the feature network, whose name and hash go along as the protocol. Of a conditional
     generator also `classified_as_asked`: how often that network recognises the class asked for.
     """
-    assert e.features is not None
-    real = e.features.features(to_float(e.dataset.test.images))
-    asked = np.arange(count) % e.game.classes if e.game.classes else None
+    judge = needed_features(e)
+    real = judge.features(to_float(e.dataset.test.images))
+    asked = classes_in_turn(e.game, count)
     images = unit_range(e.sample(count, asked), e.spec.value_range)
-    found = distances(real, e.features.features(images))
+    found = distances(real, judge.features(images))
     if asked is not None:
-        found["classified_as_asked"] = float((e.features.classify(images) == asked).mean())
+        found["classified_as_asked"] = float((judge.classify(images) == asked).mean())
     return {
         **found,
         "protocol": {
-            "features": e.features.name,
-            "features_hash": e.features.digest,
+            "features": judge.name,
+            "features_hash": judge.digest,
             "real": f"{len(real)} test images",
             "fake": count,
             "ema": "gen" in e.game.ema,

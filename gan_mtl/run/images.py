@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from gan_mtl.run.whole import whole
+
 CELL = 48  # smaller images are enlarged to about this many pixels
 GAP = 2
 BACKGROUND = 255
@@ -65,14 +67,10 @@ def write_png(path: str | os.PathLike, image: UInt8[np.ndarray, "h w c"]) -> pat
             "[h, w, 1] or [h, w, 3]"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole(path) as unfinished:
         Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(
             unfinished, format="png", optimize=True
         )
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
     return path
 
 

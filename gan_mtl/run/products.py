@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from gan_mtl.data import Dataset
-from gan_mtl.run import conflicts, record
+from gan_mtl.run import conflicts
 from gan_mtl.run import images as images_lib
 from gan_mtl.run import writers as writers_lib
 from gan_mtl.run.config import Config
+from gan_mtl.run.whole import write
 from gan_mtl.types import Game
 
 METRICS, SCORES = "metrics.jsonl", "eval.jsonl"
@@ -76,4 +77,4 @@ def write_samples(
 
 def write_done(folder: pathlib.Path, scores: Mapping[str, Any]) -> None:
     """The final scores; the last file of a run."""
-    record.write(folder / "DONE", json.dumps(scores, indent=1))
+    write(folder / "DONE", json.dumps(scores, indent=1))

@@ -9,7 +9,9 @@ import pathlib
 import platform
 import shlex
 import subprocess
-from collections.abc import Sequence
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +19,7 @@ import jax
 from gan_mtl import data
 from gan_mtl.data import Dataset
 from gan_mtl.run.config import Config, binding, differences, to_json
+from gan_mtl.run.whole import write
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn")
 PLACES = ("--workdir", "--results", "--data-dir")  # options that say where things go
@@ -41,9 +44,8 @@ def claim(config: Config, origin: Origin, workdir: pathlib.Path) -> None:
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        probe = workdir / ".writable"
-        probe.write_text("")
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=workdir):
+            pass
     except OSError as error:
         raise ValueError(
             f"workdir={str(workdir)!r} cannot be written ({error.strerror}); "
@@ -87,13 +89,6 @@ def claim_data(dataset: Dataset, workdir: pathlib.Path) -> None:
     write(path, json.dumps(dataset.manifest, indent=1))
 
 
-def write(path: pathlib.Path, text: str) -> None:
-    """A whole file or none."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text + "\n")
-    partial.replace(path)
-
-
 def write_record(config: Config, origin: Origin, folder: pathlib.Path, **more: Any) -> None:
     """config.json, command.txt and env.json."""
     record = {**origin._asdict(), "config": to_json(config), **more}
@@ -129,6 +124,22 @@ def environment() -> dict[str, Any]:
         "devices": [f"{d.platform} {d.device_kind}" for d in jax.devices()],
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted": bool(_git("status", "--porcelain")),
+    }
+
+
+def measurement(module: str, protocol: Mapping[str, Any], places: Sequence[str]) -> dict[str, Any]:
+    """How a table of rows was measured, for an experiment that is no study; its rows are to follow.
+
+    Args:
+        places: options that say where things go, left out of the command.
+    """
+    versions = environment()
+    words = without_options(sys.argv[1:], *places)
+    return {
+        "command": shlex.join(["python", "-m", module, *words]),
+        "versions": versions,
+        "hardware": {"cores": versions["cpu_cores"]},
+        "protocol": dict(protocol),
     }
 
 

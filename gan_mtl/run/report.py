@@ -26,6 +26,7 @@ from gan_mtl.run.page import (
     short,
     table,
 )
+from gan_mtl.run.whole import write
 from gan_mtl.run.writers import read_jsonl
 
 PICTURES = 6  # sample grids over time, beside the last one
@@ -66,9 +67,7 @@ def write_report(run_dir: str | os.PathLike) -> pathlib.Path:
         f"{body}</body></html>\n"
     )
     path = folder / "report.html"
-    unfinished = folder / f".report.{os.getpid()}.tmp"
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
+    write(path, text)
     return path
 
 

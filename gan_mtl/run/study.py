@@ -13,11 +13,13 @@ from typing import Any
 from gan_mtl import data as data_lib
 from gan_mtl import table
 from gan_mtl.data import Dataset
-from gan_mtl.run import record, report
+from gan_mtl.run import products, record, report
 from gan_mtl.run.checkpoints import saved_steps
 from gan_mtl.run.config import Arm, Config, Spec, chosen_arms, to_json
-from gan_mtl.run.evaluate import FeatureNetwork, train_features
+from gan_mtl.run.evaluate import FeatureNetwork, scoring_network
 from gan_mtl.run.loop import SILENT, Cell, Progress, train
+from gan_mtl.run.whole import write
+from gan_mtl.run.writers import read_jsonl
 
 
 def new_workdir(config: Config, root: str = "runs") -> pathlib.Path:
@@ -124,14 +126,13 @@ def run_study(
     record.claim_data(dataset, workdir)
     arms = chosen_arms(config)
     games = {n: arm.build(arm.settings, spec) for n, arm in arms.items() if arm.build is not None}
-    features = None
-    if dataset.num_classes and any(game.sample is not None for game in games.values()):
-        features = train_features(dataset, workdir.parent)
+    features = scoring_network(config, dataset, games.values(), workdir.parent)
+    if features is not None:
         progress.line(
             f"feature network: {features.name}, test accuracy {features.accuracy:.1%}, "
             f"hash {features.digest}"
         )
-    (workdir / "games.txt").write_text(tables(config, spec) + "\n")
+    write(workdir / "games.txt", tables(config, spec))
     for labels in config.labels or (None,):
         for name, arm in arms.items():
             group = [c for c in cells_of(config, workdir) if (c.arm, c.labels) == (name, labels)]
@@ -142,7 +143,7 @@ def run_study(
             visible = [visible_data(dataset, cell, config.fraction) for cell in missing]
             for cell, data in zip(missing, visible, strict=True):
                 _open_cell(config, origin, cell, spec, games.get(name))
-                record.write(cell.folder / "manifest.json", json.dumps(data.manifest, indent=1))
+                write(cell.folder / "manifest.json", json.dumps(data.manifest, indent=1))
             if arm.fit is not None:
                 _fit(arm, missing, visible, config)
             else:
@@ -150,10 +151,10 @@ def run_study(
             for cell in missing:
                 report.write_report(cell.folder)
     results = collect(config, origin, workdir, features)
-    (workdir / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    (workdir / "table.md").write_text(results["table"] + "\n")
+    write(workdir / "results.json", json.dumps(results, indent=1))
+    write(workdir / "table.md", results["table"])
     if all(cell["scores"] is not None for cell in results["cells"]):
-        (workdir / "DONE").write_text(results["table"] + "\n")
+        write(workdir / "DONE", results["table"])
     return results
 
 
@@ -202,7 +203,7 @@ def _fit(arm: Arm, cells: Sequence[Cell], datasets: Sequence[Dataset], config: C
     assert arm.fit is not None
     for cell, dataset in zip(cells, datasets, strict=True):
         scores = arm.fit(arm.settings, dataset, cell.seed)
-        record.write(cell.folder / "DONE", json.dumps({"step": config.steps, **scores}))
+        write(cell.folder / "DONE", json.dumps({"step": config.steps, **scores}))
 
 
 def tables(config: Config, spec: Spec) -> str:
@@ -222,7 +223,7 @@ def _open_cell(config: Config, origin: record.Origin, cell: Cell, spec: Spec, ga
     of = {"arm": cell.arm, "labels": cell.labels, "seed": cell.seed, "spec": to_json(spec)}
     record.write_record(config, origin, cell.folder, cell=of)
     if game is not None:
-        (cell.folder / "game.txt").write_text(table.render(game) + "\n")
+        write(cell.folder / "game.txt", table.render(game))
 
 
 def collect(
@@ -233,7 +234,10 @@ def collect(
     for cell in cells_of(config, workdir):
         done = cell.folder / "DONE"
         scores = json.loads(done.read_text()) if done.exists() else None
-        found.append({"arm": cell.arm, "labels": cell.labels, "seed": cell.seed, "scores": scores})
+        one = {"arm": cell.arm, "labels": cell.labels, "seed": cell.seed, "scores": scores}
+        if config.eval_every:
+            one["evaluations"] = read_jsonl(cell.folder / products.SCORES)
+        found.append(one)
     protocol = None
     if features is not None:
         protocol = {"name": features.name, "hash": features.digest, "accuracy": features.accuracy}

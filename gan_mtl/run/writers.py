@@ -21,6 +21,8 @@ from typing import Any, NamedTuple, TextIO
 import jax
 import numpy as np
 
+from gan_mtl.run.whole import whole
+
 QUIET = ("grad_norm/", "time/", "/weight/")  # not for the progress line
 
 
@@ -100,9 +102,8 @@ def truncate_after(path: str | os.PathLike, step: int) -> int:
         if found is not None and found.get("step", math.inf) <= step:
             kept.append(line + b"\n")
     if len(kept) < len(lines):
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        unfinished.write_bytes(b"".join(kept))
-        os.replace(unfinished, path)
+        with whole(path) as unfinished:
+            unfinished.write_bytes(b"".join(kept))
     return len(lines) - len(kept)
 
 

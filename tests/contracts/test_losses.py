@@ -12,7 +12,21 @@ import optax
 import pytest
 
 from gan_mtl import losses
-from gan_mtl.losses import adversarial, penalties, regularizers, semi_supervised, sharing, tasks
+from gan_mtl.losses import (
+    adversarial,
+    augment,
+    conditional,
+    energies,
+    information,
+    latent,
+    path_lengths,
+    penalties,
+    regularizers,
+    semi_supervised,
+    sharing,
+    stabilisers,
+    tasks,
+)
 from gan_mtl.metrics import frechet, multitask
 from gan_mtl.types import Context
 
@@ -21,6 +35,7 @@ KEY = jax.random.key(0)
 CONTEXT = Context(KEY, jnp.zeros((), jnp.int32))
 LOGITS = jax.random.normal(KEY, (2, N, K))
 LABELS = jnp.array([0, 1, 2, 3, -1, 0])
+CLASSES = jnp.array([0, 1, 2, 2, 1, 0])
 W = jax.random.normal(jax.random.key(1), (K,))
 
 
@@ -32,7 +47,18 @@ PAIRS = {
     name: value
     for name, value in vars(adversarial).items()
     if isinstance(value, losses.AdversarialLoss)
-} | {"relativistic_average": adversarial.relativistic_average()}
+} | {
+    "relativistic_average": adversarial.relativistic_average(),
+    "smoothed": adversarial.smoothed(),
+    "energy_based": energies.energy_based(1.0),
+    "began": energies.began(energies.BeganState(jnp.float32(0.3))),
+}
+LECAM = stabilisers.LeCamState(jnp.float32(0.1), jnp.float32(-0.1))
+
+
+def synthesis(w):
+    return jnp.tanh(w * W[None]).reshape(len(w), 2, 2, 1)
+
 
 # name -> (a function of arrays, the arrays, the shape of its value)
 CASES = {
@@ -76,6 +102,59 @@ CASES = {
     "trace_norm": (sharing.trace_norm, LOGITS[:1], ()),
     "trace_norm_prox": (lambda w: sharing.trace_norm_prox(w, 0.1), LOGITS[:1], (N, K)),
     "orthogonality": (sharing.orthogonality, LOGITS, ()),
+    "max_gradient_penalty": (
+        lambda r, f: penalties.max_gradient_penalty(disc, r, f, CONTEXT),
+        LOGITS,
+        (),
+    ),
+    "lecam": (lambda r, f: stabilisers.lecam(r, f, LECAM), LOGITS[:, :, 0], (N,)),
+    "consistency": (stabilisers.consistency, LOGITS, (N,)),
+    "latent_consistency": (stabilisers.latent_consistency, LOGITS, (N,)),
+    "mode_seeking": (
+        lambda a, b: stabilisers.mode_seeking(a, b, a[:, :2], b[:, :2]),
+        LOGITS,
+        (N,),
+    ),
+    "top_k_mask": (lambda f: stabilisers.top_k_mask(f, 2), LOGITS[:1, :, 0], (N,)),
+    "path_lengths": (
+        lambda w: path_lengths.path_lengths(synthesis, w, CONTEXT),
+        LOGITS[:1],
+        (N,),
+    ),
+    "path_length": (
+        lambda w: path_lengths.path_length(synthesis, w, path_lengths.path_length_init(), CONTEXT)[
+            0
+        ],
+        LOGITS[:1],
+        (N,),
+    ),
+    "categorical_code": (lambda x: information.categorical_code(x, CLASSES), LOGITS[:1], (N,)),
+    "continuous_code": (information.continuous_code, LOGITS, (N,)),
+    "crammer_singer": (lambda x: conditional.crammer_singer(x, CLASSES), LOGITS[:1], (N,)),
+    "multi_hinge_disc": (
+        lambda r, f: conditional.multi_hinge_disc(r, CLASSES, f),
+        LOGITS,
+        (N,),
+    ),
+    "multi_hinge_gen": (lambda f: conditional.multi_hinge_gen(f, CLASSES), LOGITS[:1], (N,)),
+    "conditional_contrastive": (
+        lambda x, p: conditional.conditional_contrastive(x, p, CLASSES),
+        LOGITS,
+        (N,),
+    ),
+    "data_to_data": (lambda x, p: conditional.data_to_data(x, p, CLASSES), LOGITS, (N,)),
+    "optimise_latents": (lambda z: latent.optimise_latents(disc, z), LOGITS[:1], (N, K)),
+}
+OTHERWISE = {  # states and sizes, pairs (above, by half), and what keeps its argument's dtype
+    *("lecam_init", "lecam_update", "top_k_size", "path_length_init", "began_init"),
+    *("began_update", "ada_init", "ada_update", "energy_based", "began"),
+    *("diff_augment", "ada_augment", "unroll"),
+}
+
+
+MODULES = {
+    *(adversarial, augment, conditional, energies, information, latent, path_lengths),
+    *(penalties, regularizers, semi_supervised, sharing, stabilisers, tasks),
 }
 
 
@@ -88,8 +167,8 @@ def public_functions(module):
 
 
 def test_every_public_loss_is_in_the_table():
-    for module in (penalties, tasks, semi_supervised, sharing):
-        assert not set(public_functions(module)) - set(CASES), module.__name__
+    for module in MODULES - {adversarial, regularizers}:
+        assert not set(public_functions(module)) - set(CASES) - OTHERWISE, module.__name__
     assert {"minimax", "non_saturating", "least_squares", "hinge", "wasserstein"} < set(PAIRS)
 
 
@@ -170,7 +249,7 @@ def test_signatures_say_the_shapes(function, good, bad):
 
 @pytest.mark.parametrize(
     "module",
-    [adversarial, penalties, regularizers, semi_supervised, sharing, tasks, frechet, multitask],
+    [*sorted(MODULES, key=lambda m: m.__name__), frechet, multitask],
     ids=lambda m: m.__name__,
 )
 def test_examples_in_docstrings(module):

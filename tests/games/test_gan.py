@@ -306,7 +306,8 @@ def test_both_turns_draw_their_own_latents_and_labels():
     ("options", "match"),
     [
         ({"condition": "label"}, "condition='label'"),
-        ({"condition": "projection"}, "needs num_classes"),
+        ({"condition": "projection"}, "num_classes=None: .* give both or neither"),
+        ({"num_classes": 3}, "'none' with num_classes=3"),
         ({"condition": "auxiliary", "num_classes": 3}, "task named 'class'"),
         (
             {"condition": "auxiliary", "num_classes": 3, "tasks": (zoo.class_head(),)},
@@ -324,8 +325,10 @@ def test_what_does_not_go_together_is_refused_by_name(options, match):
 def test_players_that_do_not_fit_are_refused_by_name():
     with pytest.raises(ValueError, match="middle"):
         gan(zoo.players(middle=zoo.linen(nets.MLPTrunk((6,)))), zoo.LATENTS, zoo.adam())
-    with pytest.raises(ValueError, match=r"players\.disc"):
-        gan(zoo.players(disc=None), zoo.LATENTS, zoo.adam())
+    with pytest.raises(
+        ValueError, match=r"the trunk, without players.disc: it gives .* one logit an example"
+    ):
+        gan(zoo.players(disc=None), zoo.LATENTS, zoo.adam()).init(KEY, zoo.batch())
     game = zoo.game("unconditional")
     big = {**zoo.batch(), "images": jnp.zeros((8, 5, 5, 1))}
     with pytest.raises(ValueError, match=r"shape \(4, 4, 1\), the data has \(5, 5, 1\)"):
@@ -368,17 +371,16 @@ def test_a_normalised_generator_does_not_hinder_a_penalty():
 def test_the_row_of_classified_fakes_needs_its_name():
     task = zoo.rotation_head()._replace(name="class_fake")
     game = auxiliary()
-    both = gan(
-        linear_players(),
-        zoo.LATENTS,
-        sgd(),
-        tasks=(zoo.class_head(fake_weight=1.0), task),
-        condition="auxiliary",
-        num_classes=zoo.CLASSES,
-        fakes_in_disc=True,
-    )
-    with pytest.raises(ValueError, match="distinct names"):
-        both.init(KEY, zoo.batch())
+    with pytest.raises(ValueError, match=r"'disc' need names of their own; \['class_fake'\]"):
+        gan(
+            linear_players(),
+            zoo.LATENTS,
+            sgd(),
+            tasks=(zoo.class_head(fake_weight=1.0), task),
+            condition="auxiliary",
+            num_classes=zoo.CLASSES,
+            fakes_in_disc=True,
+        )
     assert "class_fake" not in game.predict
 
 

@@ -139,7 +139,7 @@ def test_a_shared_block_lies_in_the_middle_of_both_players():
 
 def test_samples_are_of_the_classes_in_turn_unless_asked_for():
     variables, _ = start(PLAIN, CLASSES)
-    sample = sampler(PLAIN, LATENTS, CLASSES)
+    sample = sampler(PLAIN, LATENTS.draw, CLASSES).sample
     turns = jnp.array([0, 1, 2, 0, 1, 2])
     np.testing.assert_array_equal(
         sample(variables, N, None, CONTEXT), sample(variables, N, turns, CONTEXT)

@@ -135,3 +135,25 @@ def test_relativistic_average_over_devices():
     got, slopes = mapped(w, r.reshape(8, 2), f.reshape(8, 2))
     np.testing.assert_allclose(got.mean(), want, rtol=1e-6)
     np.testing.assert_allclose(slopes.mean(), slope, rtol=1e-5)
+
+
+@pytest.mark.parametrize("target", [0.7, 0.9, 1.0])
+def test_smoothed_values(target):
+    with jax.enable_x64(True):
+        loss = losses.smoothed(target)
+        r, f = jnp.array(R), jnp.array(F)
+        want = target * sp(-R) + (1 - target) * sp(R) + sp(F)
+        np.testing.assert_allclose(loss.disc(r, f), want, rtol=1e-12)
+        np.testing.assert_allclose(loss.gen(r, f), sp(-F), rtol=1e-12)
+        if target == 1:
+            np.testing.assert_array_equal(loss.disc(r, f), losses.non_saturating.disc(r, f))
+
+
+def test_smoothing_is_one_sided():
+    """The best logit of a real is that of the target; a fake's still goes to minus infinity."""
+    loss, at = losses.smoothed(0.8), jnp.array([np.log(0.8 / 0.2)])
+    real, fake = jax.grad(lambda r, f: loss.disc(r, f).sum(), (0, 1))(at, jnp.array([-20.0]))
+    np.testing.assert_allclose(real, 0, atol=1e-6)
+    assert fake[0] > 0
+    with pytest.raises(ValueError, match=r"real: expected a target in \(0, 1\], got 1.1"):
+        losses.smoothed(1.1)

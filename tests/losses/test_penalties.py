@@ -7,7 +7,7 @@ import pytest
 from jax.test_util import check_grads
 
 from gan_mtl import draws
-from gan_mtl.losses.penalties import dragan, gradient_penalty, r1, r2
+from gan_mtl.losses.penalties import dragan, gradient_penalty, max_gradient_penalty, r1, r2
 from gan_mtl.types import Context
 
 KEY = jax.random.key(0)
@@ -158,6 +158,47 @@ def test_devices_see_the_same_draws_and_deviation():
         np.testing.assert_allclose(a.reshape(16), b, rtol=1e-5)
 
 
+def test_max_gradient_penalty_is_the_largest_squared_norm():
+    """Examples with different slopes, moved by interpolation not at all (real is fake)."""
+    slopes, x = jnp.array([0.5, -3.0, 2.0]), images(1, (3, 4))
+
+    def disc(slopes):
+        return lambda x: slopes * x[:, 0] + 0.1 * slopes * x[:, 1]
+
+    def loss(slopes):
+        return max_gradient_penalty(disc(slopes), x, x, CONTEXT)
+
+    value, slope = jax.value_and_grad(loss)(slopes)
+    assert value.shape == ()
+    np.testing.assert_allclose(value, 9 * 1.01, rtol=1e-6)
+    np.testing.assert_allclose(slope, [0.0, -6 * 1.01, 0.0], rtol=1e-6)
+
+
+def test_max_gradient_penalty_interpolates():
+    real, fake = jnp.full((64, 6), 3.0), jnp.zeros((64, 6))
+    value = max_gradient_penalty(lambda x: 0.5 * jnp.square(x).sum(axis=1), real, fake, CONTEXT)
+    alpha = draws.uniform(64, (), CONTEXT.fold("max_gradient_penalty"))
+    np.testing.assert_allclose(value, 54 * float(alpha.max()) ** 2, rtol=1e-5)
+
+
+def test_max_gradient_penalty_over_devices():
+    """The maximum of all devices, and its gradient once, not once per device."""
+    real, fake = images(1, (8, 24)), images(2, (8, 24))
+
+    def loss(params, real, fake, axis_name):
+        context = CONTEXT._replace(axis_name=axis_name)
+        return max_gradient_penalty(mlp(params), real, fake, context)
+
+    want, slope = jax.value_and_grad(loss)(PARAMS, real, fake, None)
+    mapped = jax.pmap(
+        lambda p, r, f: jax.value_and_grad(loss)(p, r, f, "i"), axis_name="i", in_axes=(None, 0, 0)
+    )
+    got, slopes = mapped(PARAMS, real.reshape(8, 1, 24), fake.reshape(8, 1, 24))
+    np.testing.assert_allclose(got, np.full(8, want), rtol=1e-5)
+    for a, b in zip(slopes, slope, strict=True):
+        np.testing.assert_allclose(a.mean(axis=0), b, rtol=1e-4, atol=1e-6)
+
+
 def test_bad_shapes_are_refused_by_name():
     real, fake = images(1), images(2)
     with pytest.raises(ValueError, match=r"disc_fn\(images\).*\(5, 1\).*\[:, 0\]"):
@@ -166,5 +207,7 @@ def test_bad_shapes_are_refused_by_name():
         r1(lambda x: x.reshape(5, -1)[:4, 0], real)
     with pytest.raises(ValueError, match="real and fake"):
         gradient_penalty(linear(jnp.ones((4, 3, 2))), real, fake[:3], CONTEXT)
+    with pytest.raises(ValueError, match="real and fake"):
+        max_gradient_penalty(linear(jnp.ones((4, 3, 2))), real, fake[:3], CONTEXT)
     with pytest.raises(ValueError, match=r"images.*\(3,\)"):
         r1(lambda x: x, jnp.ones(3))

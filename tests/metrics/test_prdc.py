@@ -1,12 +1,13 @@
 """PRDC: the published value, brute force, block independence, and which way round it is."""
 
 import os
+import tracemalloc
 
 import numpy as np
 import pytest
 from sklearn.metrics import pairwise_distances
 
-from gan_mtl.metrics import prdc
+from gan_mtl.metrics import improved_precision_recall, prdc
 
 RNG = np.random.default_rng(0)
 
@@ -35,7 +36,10 @@ def test_against_brute_force_whatever_the_block(k, block):
 @pytest.mark.slow
 @pytest.mark.skipif("GAN_MTL_SLOW" not in os.environ, reason="half a minute; set GAN_MTL_SLOW=1")
 def test_published_value():
-    """README of the authors' package: two normal draws (not seeded), 10,000 x 1,000, k = 5."""
+    """README of the authors' package: two normal draws (not seeded), 10,000 x 1,000, k = 5.
+
+    Over six seeds of ours, mean and deviation: 0.474 (14), 0.483 (8), 0.970 (56), 0.965 (5).
+    """
     real, fake = np.random.default_rng(1).normal(size=(2, 10_000, 1_000))
     got = prdc(real, fake, k=5)
     np.testing.assert_allclose(got, [0.4772, 0.4705, 1.0555, 0.9735], rtol=0.08)
@@ -68,6 +72,69 @@ def test_inside_is_strict():
     assert prdc(real, np.array([[2.5], [40.0]]), k=1).precision == 0.5
 
 
+def test_improved_precision_recall_against_brute_force():
+    """On a grid of integers, where distances are exact and ties abound."""
+    real, fake = RNG.integers(0, 6, size=(80, 3)), RNG.integers(1, 7, size=(50, 3))
+
+    def radii(x):
+        return np.sort(np.square(x[:, None] - x[None]).sum(axis=2), axis=1)[:, 3]
+
+    between = np.square(real[:, None] - fake[None]).sum(axis=2)
+    closed = (
+        (between <= radii(real)[:, None]).any(axis=0).mean(),
+        (between <= radii(fake)[None]).any(axis=1).mean(),
+    )
+    got = improved_precision_recall(real, fake, block=7)
+    assert got == pytest.approx(closed)
+    strict = prdc(real, fake, k=3)
+    np.testing.assert_allclose(
+        strict[:2],
+        [
+            (between < radii(real)[:, None]).any(axis=0).mean(),
+            (between < radii(fake)[None]).any(axis=1).mean(),
+        ],
+        rtol=1e-12,
+    )
+    assert strict.precision < got.precision and strict.recall < got.recall
+
+
+def test_the_border_belongs_to_the_ball_of_improved_precision():
+    real = np.array([[0.0], [1.0], [2.0]])
+    assert improved_precision_recall(real, np.array([[3.0], [40.0]]), k=1).precision == 0.5
+    assert improved_precision_recall(real, np.array([[3.1], [40.0]]), k=1).precision == 0.0
+
+
+def test_improved_precision_recall_the_right_way_round():
+    a, b = RNG.normal(size=(2, 100, 4))
+    got = improved_precision_recall(np.concatenate([a, b + 50]), RNG.normal(size=(200, 4)))
+    assert got.precision > 0.9 and got.recall == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("spread", [1e-2, 1e-4, 1e-6])
+def test_what_float32_cannot_tell_apart_is_computed_in_float64(spread):
+    """Fakes so close together, far from the centre, that their distances drown in rounding."""
+    real = RNG.normal(size=(80, 6))
+    fake = 3 + spread * RNG.normal(size=(70, 6))
+    fake[:20] = real[:20] + spread
+    np.testing.assert_allclose(prdc(real, fake, 3, 32), brute_force(real, fake, 3), rtol=1e-12)
+    np.testing.assert_allclose(prdc(fake, real, 3, 32), brute_force(fake, real, 3), rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_any_scale(scale):
+    real, fake = RNG.normal(size=(2, 60, 3))
+    assert prdc(scale * real, scale * fake) == prdc(real, fake)
+
+
+def test_memory_is_that_of_the_features_and_some_blocks():
+    real, fake = RNG.normal(size=(2, 1500, 8))
+    tracemalloc.start()
+    prdc(real, fake, block=128)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1500 * 1500 * 8 / 4
+
+
 def test_duplicates_give_radius_zero_and_hold_nothing():
     real = np.zeros((4, 2))
     assert prdc(real, real, k=2) == (0.0, 0.0, 0.0, 0.0)
@@ -86,3 +153,5 @@ def test_bad_input_is_refused_by_name():
         prdc(x, np.ones((6, 2)))
     with pytest.raises(ValueError, match=r"real.*\(6,\)"):
         prdc(np.ones(6), x)
+    with pytest.raises(ValueError, match="fake: expected finite features"):
+        improved_precision_recall(x, np.full((6, 3), np.nan))

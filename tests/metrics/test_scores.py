@@ -53,7 +53,7 @@ def test_every_differing_field_is_named():
 def test_weights_hash():
     tree = {"dense": {"kernel": np.ones((2, 3), np.float32), "bias": np.zeros(3, np.float32)}}
     first = weights_hash(tree)
-    assert len(first) == 12 and int(first, 16) >= 0
+    assert len(first) == 12 and set(first) <= set("0123456789abcdef")
     assert first == weights_hash({"dense": {k: jnp.array(v) for k, v in tree["dense"].items()}})
     for changed in (
         {"dense": {**tree["dense"], "bias": np.array([0, 0, 1e-30], np.float32)}},

@@ -1,9 +1,11 @@
-"""minibatch_stddev against a NumPy loop, and its independence from the devices."""
+"""Statistics of groups against NumPy loops, and their independence from the devices."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from nets.checks import CONTEXT, KEY, check_devices, check_gradients
+from nets.compiled import compiled
 
 from gan_mtl import nets
 
@@ -43,3 +45,35 @@ def test_gradient_is_finite_where_a_group_is_constant():
 def test_refuses_groups_that_do_not_divide(group_size):
     with pytest.raises(ValueError, match=rf"group_size={group_size} .* 16 examples .* divides 16"):
         nets.minibatch_stddev(X, group_size)
+
+
+@pytest.mark.parametrize("group_size", [None, 2, 8])
+def test_discrimination_equals_a_loop_over_pairs(group_size):
+    network = compiled(nets.MinibatchDiscrimination(3, 4, group_size, nets.dcgan_normal))
+    variables = network.init(KEY, X)
+    out, _ = network.apply(variables, X, context=CONTEXT)
+    assert out.shape == (16, 30 + 3)
+    np.testing.assert_array_equal(out[:, :30], X.reshape(16, -1))
+    tensor = np.asarray(variables["params"]["kernel"], np.float64)
+    m = (np.asarray(X, np.float64).reshape(16, -1) @ tensor).reshape(16, 3, 4)
+    size = group_size or 16
+    for i in range(16):
+        first = i // size * size
+        others = [j for j in range(first, first + size) if j != i]
+        expected = sum(np.exp(-np.abs(m[i] - m[j]).sum(axis=1)) for j in others)
+        np.testing.assert_allclose(out[i, 30:], expected, rtol=1e-4)
+
+
+def test_discrimination_is_a_batch_statistic_with_gradients():
+    module = nets.MinibatchDiscrimination(3, 4, 2)
+    check_gradients(module, X)
+    check_devices(module, X[:4])
+    init, apply = nets.from_linen(module)
+    variables = init(KEY, X)
+    jaxpr = jax.make_jaxpr(lambda x: apply(variables, x, context=CONTEXT)[0])(X)
+    assert "batch_statistic/MinibatchDiscrimination" in str(jaxpr)
+
+
+def test_discrimination_refuses_groups_that_do_not_divide():
+    with pytest.raises(ValueError, match=r"MinibatchDiscrimination: group_size=3 .* 16 examples"):
+        compiled(nets.MinibatchDiscrimination(3, 4, 3)).init(KEY, X)

@@ -4,42 +4,33 @@ import json
 
 import numpy as np
 import pytest
-import tiny_experiment
 from PIL import Image
 
 from gan_mtl import data
-from gan_mtl.run import cli, commands
+from gan_mtl.run import commands
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A finished run folder of the semi-supervised arm."""
-    workdir = tmp_path_factory.mktemp("runs") / "0001"
-    cli.main(tiny_experiment.CONFIG, ["--workdir", str(workdir), "--only", "semi", "--steps", "3"])
-    return workdir / "labels-30" / "semi" / "seed-0"
-
-
-def test_sample_writes_a_grid(run, tmp_path, capsys):
+def test_sample_writes_a_grid(semi_run, tmp_path, capsys):
     out = tmp_path / "grid.png"
-    commands.main(["sample", str(run), "--n", "6", "--columns", "3", "--out", str(out)])
+    commands.main(["sample", str(semi_run), "--n", "6", "--columns", "3", "--out", str(out)])
     with Image.open(out) as picture:
         assert picture.size[0] > 3 * 8
     assert str(out) in capsys.readouterr().out
 
 
-def test_evaluate_gives_the_scores_of_done_again(run, capsys):
-    commands.main(["evaluate", str(run)])
+def test_evaluate_gives_the_scores_of_done_again(semi_run, capsys):
+    commands.main(["evaluate", str(semi_run)])
     scores = json.loads(capsys.readouterr().out)
-    done = json.loads((run / "DONE").read_text())
+    done = json.loads((semi_run / "DONE").read_text())
     assert scores["test_accuracy"] == done["test_accuracy"] and scores["step"] == 3
 
 
-def test_report_and_list(run, capsys):
-    commands.main(["report", str(run)])
-    assert (run / "report.html").read_text().startswith("<!")
-    commands.main(["list", str(run.parent.parent)])
+def test_report_and_list(semi_run, capsys):
+    commands.main(["report", str(semi_run)])
+    assert (semi_run / "report.html").read_text().startswith("<!")
+    commands.main(["list", str(semi_run.parent.parent)])
     out = capsys.readouterr().out
-    assert str(run) in out and "test_accuracy" in out
+    assert str(semi_run) in out and "test_accuracy" in out
 
 
 def test_two_folders_of_pictures_are_scored(tmp_path, capsys):
@@ -75,7 +66,7 @@ def test_bad_calls_are_refused_by_name(argv, match, capsys):
     assert match in capsys.readouterr().err
 
 
-def test_a_label_outside_its_range(run, capsys):
+def test_a_label_outside_its_range(semi_run, capsys):
     with pytest.raises(SystemExit):
-        commands.main(["sample", str(run), "--label", "11"])
+        commands.main(["sample", str(semi_run), "--label", "11"])
     assert "label=11 is outside 0 .. 9" in capsys.readouterr().err

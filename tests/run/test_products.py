@@ -66,4 +66,4 @@ def test_lines_after_a_step_are_dropped_from_every_file(tmp_path):
 def test_done_is_whole(tmp_path):
     products.write_done(tmp_path, {"step": 3, "accuracy": 0.5})
     assert json.loads((tmp_path / "DONE").read_text()) == {"step": 3, "accuracy": 0.5}
-    assert not list(tmp_path.glob("*.partial"))
+    assert [path.name for path in tmp_path.iterdir()] == ["DONE"]

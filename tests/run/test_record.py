@@ -62,20 +62,6 @@ def test_data_are_recorded_once_and_compared_afterwards(tmp_path):
     assert (tmp_path / "manifest.json").read_text() == first
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "notes.txt"
-    record.write(path, "one")
-    assert path.read_text() == "one\n" and len(list(tmp_path.iterdir())) == 1
-
-    def fail(self, target):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(type(path), "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        record.write(path, "two")
-    assert path.read_text() == "one\n"
-
-
 @pytest.mark.parametrize(
     "argv, kept",
     [
@@ -107,3 +93,12 @@ def test_the_environment_names_versions_and_no_machine(monkeypatch):
     monkeypatch.setenv("PATH", "")
     without = record.environment()
     assert without["commit"] is None and without["uncommitted"] is False
+
+
+def test_a_measurement_says_command_versions_and_protocol(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["x", "--out", "here.json", "--steps", "5"])
+    found = record.measurement("experiments.mtl_toy", {"steps": 5}, ("--out",))
+    assert found["command"] == "python -m experiments.mtl_toy --steps 5"
+    assert found["protocol"] == {"steps": 5}
+    assert {"jax", "commit", "uncommitted"} <= set(found["versions"])
+    assert found["hardware"]["cores"] == found["versions"]["cpu_cores"]

@@ -1,4 +1,4 @@
-"""Games of several adversaries: one device, jit over 8 and pmap over 8 are the same, in float64."""
+"""Games whose rows look at the whole batch: one device, jit and pmap over 8 agree, in float64."""
 
 import functools
 
@@ -39,3 +39,10 @@ def last_state(name, mode, devices):
 @pytest.mark.parametrize("name", ["task_gans", "several_discriminators"])
 def test_eight_devices_agree_with_one(name, mode):
     toys.assert_agree(last_state(name, "jit", 1), last_state(name, mode, 8), 1e-10)
+
+
+@pytest.mark.parametrize(
+    "name", ["packed_ahead", "informed", "contrastive", "balanced", "per_pixel"]
+)
+def test_what_looks_at_the_whole_batch_agrees_under_pmap(name):
+    toys.assert_agree(last_state(name, "jit", 1), last_state(name, "pmap", 8), 1e-10)
