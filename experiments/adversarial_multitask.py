@@ -241,6 +241,7 @@ CONFIG = Config(
     about="hours on 2 CPU cores",
     presets={
         "smoke": {
+            "feature_steps": 20,
             "only": ("nash",),
             **{"steps": 2, "seeds": 1, "log_every": 1, "save_every": 2, "sample_every": 2},
             **{"batch_size": 4, "fraction": 0.02},

@@ -44,6 +44,7 @@ from experiments.speed import Step
 from gan_mtl import alternating, mtl, nets, parallel
 from gan_mtl.games import Task, multitask
 from gan_mtl.run.memory import keep_memory
+from gan_mtl.run.whole import write
 from gan_mtl.types import EXACT, Aggregator, Context, Game, Rows, Variables, Weighting
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "mtl_cost.json"
@@ -363,7 +364,7 @@ def main(config: Config = CONFIG, argv: list[str] | None = None) -> list[dict[st
         torchjd = importlib.metadata.version("torchjd") if has_torchjd() else None
         versions = {**before["versions"], "torchjd": torchjd}
         found = {**before, "versions": versions, "rows": rows}
-        config.out.write_text(json.dumps(found, indent=1) + "\n")
+        write(config.out, json.dumps(found, indent=1))
     return rows
 
 

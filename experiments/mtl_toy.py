@@ -19,7 +19,6 @@ from __future__ import annotations
 import json
 import math
 import pathlib
-import sys
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +31,7 @@ import tyro
 
 from gan_mtl import Game, Loss, Objective, Outcome, Turn, alternating, mtl, parallel
 from gan_mtl.run import record
+from gan_mtl.run.whole import write
 from gan_mtl.types import Aggregator, Weighting
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "mtl_toy.json"
@@ -247,15 +247,9 @@ def main(config: Config = CONFIG, argv: list[str] | None = None) -> list[dict[st
             draw(found, config.picture)
     print(f"\n{table(rows)}")
     if not config.smoke:
-        versions = record.environment()
-        results = {
-            "command": " ".join(["python -m experiments.mtl_toy", *sys.argv[1:]]),
-            "versions": versions,
-            "hardware": {"cores": versions["cpu_cores"]},
-            "protocol": {"steps": steps, "optimizer": "Adam, 0.001", "starts": STARTS},
-            "rows": rows,
-        }
-        config.out.write_text(json.dumps(results, indent=1) + "\n")
+        protocol = {"steps": steps, "optimizer": "Adam, 0.001", "starts": STARTS}
+        found = record.measurement("experiments.mtl_toy", protocol, ("--out", "--picture"))
+        write(config.out, json.dumps({**found, "rows": rows}, indent=1))
     return rows
 
 

@@ -28,7 +28,6 @@ import os
 import pathlib
 import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -44,6 +43,7 @@ from gan_mtl import alternating, draws, nets, parallel
 from gan_mtl.games import Latents, Optimizers, Players, gan
 from gan_mtl.run import record
 from gan_mtl.run.memory import keep_memory
+from gan_mtl.run.whole import write
 from gan_mtl.types import Context, Network
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "speed.json"
@@ -327,12 +327,13 @@ def measure(config: Config, case: Case) -> list[dict[str, Any]]:
 def environment(config: Any, name: str = "speed") -> dict[str, Any]:
     """Command, versions, hardware, how busy it was, and the protocol of an experiment's config."""
     torch = "torch" if importlib.util.find_spec("torch") else None
+    protocol = {k: v for k, v in asdict(config).items() if k not in ("out", "smoke")}
+    found = record.measurement(f"experiments.{name}", protocol, ("--out",))
     return {
-        "command": " ".join([f"python -m experiments.{name}", *sys.argv[1:]]),
-        "versions": {**record.environment(), "torch": torch and importlib.metadata.version(torch)},
+        **found,
+        "versions": {**found["versions"], "torch": torch and importlib.metadata.version(torch)},
         "hardware": {"cores": cores(), "processor": _processor(), "backend": "cpu"},
         "load_average": [round(x, 2) for x in os.getloadavg()],
-        "protocol": {k: v for k, v in asdict(config).items() if k not in ("out", "smoke")},
     }
 
 
@@ -380,8 +381,8 @@ def main(config: Config = CONFIG, argv: list[str] | None = None) -> list[dict[st
     print(table(rows))
     print(f"load average {before['load_average']} before, {list(os.getloadavg())} after")
     if not config.smoke:
-        record = {**before, "load_average_after": os.getloadavg(), "rows": rows}
-        config.out.write_text(json.dumps(record, indent=1) + "\n")
+        found = {**before, "load_average_after": os.getloadavg(), "rows": rows}
+        write(config.out, json.dumps(found, indent=1))
     return rows
 
 
