@@ -281,6 +281,7 @@ class Game(NamedTuple):
         `(variables, latents, labels | None, context) -> examples`.
     predict: by name, `(variables, inputs, context) -> outputs` (class logits, features).
     classes: how many classes `sample` can be asked for; 0 where it is unconditional.
+    codes: sizes of the codes in the last latents: of a categorical one its values, else 1.
     frozen: groups that nothing trains, on purpose.
     """
 
@@ -293,6 +294,7 @@ class Game(NamedTuple):
     frozen: tuple[str, ...] = ()
     latents: Callable[..., Array] | None = None
     generate: Callable[..., Array] | None = None
+    codes: tuple[int, ...] = ()
 
 
 class TrainState(NamedTuple):

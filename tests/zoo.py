@@ -174,11 +174,11 @@ def contrastive():
 
 def balanced():
     """An auto-encoder as the discriminator, steered by what it remembers, under DiffAugment."""
-    autoencoder = nets.Autoencoder(
-        nets.MLPTrunk((3,)), nets.MLPGenerator((), (4, 4, 1), output="none")
-    )
+    encoder = nets.MLPTrunk((3,))
+    autoencoder = nets.Autoencoder(encoder, nets.MLPGenerator((), (4, 4, 1), output="none"))
     pair = players(disc=None)._replace(trunk=linen(nets.Energy(autoencoder, "l1")))
-    extras = Extras(augment=gan_rows.diff_augmentation(("translation",)))
+    apart = gan_rows.pull_away(linen(encoder))
+    extras = Extras(augment=gan_rows.diff_augmentation(("translation",)), gen_rows=(apart,))
     control = gan_rows.energy_control(lambda_k=0.1)
     return gan(pair, LATENTS, adam(), adversarial=control, extras=extras)
 

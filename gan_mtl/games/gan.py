@@ -174,6 +174,7 @@ def gan(
         ema=ema or {},
         **sampler(players, functools.partial(draw_latents, plan), plan.num_classes)._asdict(),
         classes=plan.num_classes or 0,
+        codes=() if plan.information is None else plan.information.code.sizes,
         predict=_predictions(plan),
     )
 

@@ -220,25 +220,48 @@ def path_length(
     """
 
     def function(scene: Scene, context: Context, memory: path_lengths.PathLengthState):
-        of = scene.variables.of("gen")
-
-        def part(name: str) -> dict[str, PyTree]:
-            return {kind: tree[name] for kind, tree in of.items() if name in tree}
-
         if len(scene.latents) % shrink:
             raise ValueError(
                 f"path_length: shrink={shrink} does not divide the {len(scene.latents)} examples "
                 "of a device."
             )
-        w, _ = mapping.apply(part("mapping"), scene.latents[::shrink], context=context)
+        inner = _part(scene, "gen", "mapping")
+        w, _ = mapping.apply(inner, scene.latents[::shrink], context=context)
         w = jnp.repeat(w[:, None], styles, axis=1)
 
         def make(w: Array) -> Array:
-            return synthesis.apply(part("synthesis"), w, context=context)[0]
+            return synthesis.apply(_part(scene, "gen", "synthesis"), w, context=context)[0]
 
         return path_lengths.path_length(make, w, memory, context, decay=decay)
 
     return Row("path_length", function, weight, every, path_lengths.path_length_init)
+
+
+def _part(scene: Scene, group: str, *path: str) -> dict[str, PyTree]:
+    """The variables of one submodule of a group's network."""
+    found = scene.variables.of(group)
+    for name in path:
+        found = {kind: tree[name] for kind, tree in found.items() if name in tree}
+    return found
+
+
+def pull_away(encoder: Network, weight: Coefficient = 0.1) -> Row:
+    """EBGAN-PT's row of the generator: codes of generated images are to point apart.
+
+    With the trunk `from_linen(nets.Energy(autoencoder))`: `pull_away(from_linen(
+    autoencoder.encoder))`. Zhao et al. 2017, section 2.4.
+
+    Args:
+        encoder: images to codes [n, d]; the part `autoencoder/encoder` of the trunk.
+        weight: the paper's 0.1.
+    """
+
+    def function(scene: Scene, context: Context) -> Array:
+        own = _part(scene, "trunk", "autoencoder", "encoder")
+        codes, _ = encoder.apply(own, scene.fake, context=context)
+        return semi_supervised.pull_away(codes.reshape(len(codes), -1), context.axis_name)
+
+    return Row("pull_away", function, weight)
 
 
 def feature_matching(weight: Coefficient = 1.0) -> Row:

@@ -154,7 +154,12 @@ class Code(NamedTuple):
     @property
     def width(self) -> int:
         """Latents that the code takes."""
-        return sum(self.categorical) + self.continuous
+        return sum(self.sizes)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Latents of each code, in their order."""
+        return (*self.categorical, *[1] * self.continuous)
 
     def draw(self, n: int, context: Context) -> Array:
         """Codes [n, width], categorical ones first."""

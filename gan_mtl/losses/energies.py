@@ -32,8 +32,8 @@ def energy_based(margin: float) -> AdversarialLoss:
     r"""EBGAN: the discriminator lowers the energy of reals and raises that of fakes to a margin.
 
     D: :math:`E(x) + \mathrm{relu}(m - E(G(z)))`; G: :math:`E(G(z))`. Both take energies where
-    others take logits. The pull-away term of the generator is `semi_supervised.pull_away`, on the
-    codes of the auto-encoder.
+    others take logits. The pull-away term of the generator, on the codes of the auto-encoder, is
+    `semi_supervised.pull_away`; as a row of a game, `gan_rows.pull_away`.
 
     Args:
         margin: m > 0, in the units of the energy.

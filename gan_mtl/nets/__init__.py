@@ -82,6 +82,8 @@ from gan_mtl.nets.resnet_gan import sngan_generator as sngan_generator
 from gan_mtl.nets.resnet_gan import sngan_trunk as sngan_trunk
 from gan_mtl.nets.resnet_gan import wgan_gp_generator as wgan_gp_generator
 from gan_mtl.nets.resnet_gan import wgan_gp_trunk as wgan_gp_trunk
+from gan_mtl.nets.sagan import sagan_generator as sagan_generator
+from gan_mtl.nets.sagan import sagan_trunk as sagan_trunk
 from gan_mtl.nets.salimans import SalimansGenerator as SalimansGenerator
 from gan_mtl.nets.salimans import salimans_head as salimans_head
 from gan_mtl.nets.salimans import salimans_trunk as salimans_trunk

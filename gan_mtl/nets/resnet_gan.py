@@ -19,6 +19,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gan_mtl.nets.attention import SelfAttention
 from gan_mtl.nets.batch_norm import BatchNorm
 from gan_mtl.nets.conditional_norm import GeneratorNorm, check_generator_norm
 from gan_mtl.nets.layers import Conv, Dense, Initializer, flatten, glorot
@@ -55,6 +56,8 @@ class ResNetGenerator(nn.Module):
         spectral: whether all kernels are spectrally normalised.
         kernel_init, shortcut_init: initialisers of the blocks' 3x3 and 1x1 kernels; the other
             kernels are drawn as the latter.
+        attention: after how many blocks self-attention stands; 0 is none.
+        norm_keywords: further attributes of a conditional norm, as pairs.
         dtype: compute dtype; the images are float32 or wider.
     """
 
@@ -66,6 +69,8 @@ class ResNetGenerator(nn.Module):
     spectral: bool = False
     kernel_init: Initializer = glorot_wide
     shortcut_init: Initializer = glorot
+    attention: int = 0
+    norm_keywords: tuple[tuple[str, Any], ...] = ()
     dtype: Any = None
 
     @nn.compact
@@ -81,6 +86,7 @@ class ResNetGenerator(nn.Module):
         into_norm = both if self.norm == "self" else condition
         check_generator_norm("ResNetGenerator", self.norm, into_norm)
         places, start = check_base(self, self.base), check_widths(self, self.widths)
+        check_attention(self, self.attention, len(self.widths) - 1)
         plain: dict[str, Any] = {
             "spectral": self.spectral,
             "kernel_init": self.shortcut_init,
@@ -89,15 +95,17 @@ class ResNetGenerator(nn.Module):
         x = latents if self.norm == "conditional" else both
         x = Dense(places * start, **plain)(x, context=context)
         x = x.reshape(x.shape[0], *self.base, start)
-        for width in self.widths[1:]:
+        for i, width in enumerate(self.widths[1:], start=1):
             x = GeneratorBlock(
                 width,
                 norm=self.norm,
                 spectral=self.spectral,
                 kernel_init=self.kernel_init,
                 shortcut_init=self.shortcut_init,
+                norm_keywords=self.norm_keywords,
                 dtype=self.dtype,
             )(x, into_norm, context=context)
+            x = SelfAttention(**plain)(x, context=context) if i == self.attention else x
         x = BatchNorm(dtype=self.dtype)(x, context=context) if self.norm else x
         x = Conv(self.channels, name="out", **plain)(nn.relu(x), context=context)
         return squash(x, self.output)
@@ -115,6 +123,7 @@ class ResNetTrunk(nn.Module):
         spectral: whether all kernels are spectrally normalised.
         wide: as of `TrunkBlock`.
         kernel_init, shortcut_init: initialisers of 3x3 and 1x1 kernels.
+        attention: after how many blocks self-attention stands; 0 is none.
         dtype: compute dtype.
     """
 
@@ -125,12 +134,14 @@ class ResNetTrunk(nn.Module):
     wide: bool = False
     kernel_init: Initializer = glorot_wide
     shortcut_init: Initializer = glorot
+    attention: int = 0
     dtype: Any = None
 
     @nn.compact
     def __call__(self, images: Float[Array, "n h w c"], *, context: Context) -> Float[Array, "n d"]:
         """Features, shape [n, widths[-1]]; without `pool` times h' * w'."""
         check_widths(self, self.widths)
+        check_attention(self, self.attention, len(self.widths))
         check_images(self, images, self.halved)
         x = images
         for i, width in enumerate(self.widths):
@@ -144,6 +155,9 @@ class ResNetTrunk(nn.Module):
                 shortcut_init=self.shortcut_init,
                 dtype=self.dtype,
             )(x, context=context)
+            if i + 1 == self.attention:
+                attend = SelfAttention(self.spectral, self.shortcut_init, self.dtype)
+                x = attend(x, context=context)
         return pool_places(nn.relu(x), self.pool)
 
 
@@ -252,6 +266,15 @@ def check_widths(module: nn.Module, widths: tuple[int, ...]) -> int:
             f"{type(module).__name__}: widths={widths}; give one positive width per block."
         )
     return widths[0]
+
+
+def check_attention(module: nn.Module, attention: int, blocks: int) -> None:
+    """Raises ValueError unless `attention` is 0 or a number of blocks."""
+    if not 0 <= attention <= blocks:
+        raise ValueError(
+            f"{type(module).__name__}: attention={attention} with {blocks} blocks; it stands after "
+            f"1 to {blocks} blocks, 0 leaves it out."
+        )
 
 
 def check_images(module: nn.Module, images: Array, halved: int) -> None:

@@ -27,9 +27,10 @@ def pictures(loaded: Loaded, dataset: Dataset, folder: pathlib.Path, seed: int =
 
     `interpolation.png`: every row goes from one latent to another in equal steps, under one class
     where there are classes. `directions.png`: one image, in every row moved along one of the
-    directions that change images most. `neighbours.png`: samples, and below each the nearest
-    training image by pixels. `gradients.png`, where the game predicts "disc": test images and
-    samples, and below each how strongly the discriminator's logit depends on its pixels.
+    directions that change images most. `codes.png`, where the latents hold codes (InfoGAN): in
+    every row one code goes through its values. `neighbours.png`: samples, and below each the
+    nearest training image by pixels. `gradients.png`, where the game predicts "disc": test images
+    and samples, and below each how strongly the discriminator's logit depends on its pixels.
 
     Raises:
         ValueError: for a run without a generator from latents.
@@ -46,6 +47,8 @@ def pictures(loaded: Loaded, dataset: Dataset, folder: pathlib.Path, seed: int =
         "directions": directions(loaded, context),
         "neighbours": _pairs(samples, closest),
     }
+    if loaded.game.codes:
+        found["codes"] = codes(loaded, context)
     if "disc" in loaded.game.predict:
         held_out = to_float(dataset.test.images[:COLUMNS], low, high)
         looked_at = np.concatenate([held_out, samples[:COLUMNS]])
@@ -88,6 +91,27 @@ def directions(loaded: Loaded, context: Context) -> np.ndarray:
     moves = sampling.latent_directions(make(z), min(ROWS, z.shape[1]), z).latent
     far = jnp.linspace(-FAR, FAR, COLUMNS)[None, :, None]
     return make((z[:1, None] + far * moves[:, None].astype(z.dtype)).reshape(-1, z.shape[1]))
+
+
+def codes(loaded: Loaded, context: Context) -> np.ndarray:
+    """Images [codes x columns, h, w, c]: of one latent, in row i the i-th code varied.
+
+    A categorical code takes its values in turn, a continuous one those from -2 to 2, as in figure 2
+    of InfoGAN (Chen et al., NeurIPS 2016).
+    """
+    draw, generate = _generator(loaded)
+    z, rows = draw(1, context.fold("codes")), []
+    start = z.shape[1] - sum(loaded.game.codes)
+    for size in loaded.game.codes:
+        if size == 1:
+            row = sampling.traverse(z, start, jnp.linspace(-2.0, 2.0, COLUMNS, dtype=z.dtype))[0]
+        else:
+            values = jax.nn.one_hot(jnp.arange(COLUMNS) % size, size, dtype=z.dtype)
+            row = jnp.tile(z, (COLUMNS, 1)).at[:, start : start + size].set(values)
+        rows.append(row)
+        start += size
+    labels = jnp.zeros((len(rows) * COLUMNS,), jnp.int32) if loaded.game.classes else None
+    return np.asarray(generate(variables_of(loaded.state), jnp.concatenate(rows), labels, context))
 
 
 def gradients(loaded: Loaded, shown: np.ndarray, context: Context) -> np.ndarray:

@@ -8,7 +8,7 @@ import zoo
 from linear import linear
 from linear_gans import CONTEXT, KEY, N, linear_gan, played
 
-from gan_mtl import draws, losses, table
+from gan_mtl import draws, losses, nets, table
 from gan_mtl.games import (
     Code,
     Extras,
@@ -255,6 +255,28 @@ def test_path_length_takes_a_whole_share_of_the_examples():
     game = gan(players, zoo.LATENTS, zoo.adam(), extras=Extras(gen_rows=(row,)))
     with pytest.raises(ValueError, match="shrink=3 does not divide the 8 examples"):
         played(game, 1, game.init(KEY, zoo.batch()))
+
+
+def test_codes_of_an_energy_are_pulled_apart():
+    encoder = nets.MLPTrunk((3,), jnp.asarray)
+    autoencoder = nets.Autoencoder(encoder, nets.MLPGenerator((), (4, 4, 1), output="none"))
+    row = gan_rows.pull_away(nets.from_linen(encoder))
+    game = gan(
+        Players(linear(16, shape=(4, 4, 1)), nets.from_linen(nets.Energy(autoencoder)), None),
+        zoo.LATENTS,
+        zoo.adam(),
+        adversarial=losses.energy_based(1.0),
+        extras=Extras(gen_rows=(row,)),
+    )
+    groups = game.init(KEY, zoo.batch())
+    found = played(game, 1, groups).losses["pull_away"].values
+    z = np.asarray(zoo.LATENTS.draw(N, CONTEXT.fold("generate").fold("latents")), np.float64)
+    layer = groups["trunk"]["params"]["autoencoder"]["encoder"]["Dense_0"]
+    images = z @ np.asarray(groups["gen"]["params"]["w"], np.float64)
+    codes = images @ np.asarray(layer["kernel"]) + np.asarray(layer["bias"])
+    unit = codes / np.linalg.norm(codes, axis=1, keepdims=True)
+    expected = (np.square(unit @ unit.T).sum() - N) / (N * (N - 1))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_only_the_fakes_of_low_energy_teach():

@@ -102,3 +102,22 @@ def test_directions_are_those_that_change_a_linear_generator_most(semi_run):
     first, second = spans[0], spans[1]
     assert abs(first[7]) == pytest.approx(6 * 4.0, rel=0.15) and abs(first[30]) < 1.0
     assert abs(second[30]) == pytest.approx(6 * 1.0, rel=0.15)
+
+
+def test_every_row_of_codes_varies_one_code_of_one_latent(semi_run, tmp_path):
+    """Of a generator that draws its four latents: noise, a code of two values, a number."""
+    loaded = load(semi_run)
+    context = Context(jax.random.key(3), jnp.zeros((), jnp.int32), train=False)
+
+    def shown(variables, z, labels, context):
+        return jnp.pad(z, ((0, 0), (0, 60))).reshape(-1, 8, 8, 1)
+
+    game = loaded.game._replace(generate=shown, codes=(2, 1))
+    coded = loaded._replace(game=game)
+    made = look.codes(coded, context).reshape(2, look.COLUMNS, 8, 8)
+    np.testing.assert_array_equal(made[0, :, 0, 1:3], np.eye(2)[np.arange(look.COLUMNS) % 2])
+    np.testing.assert_allclose(made[1, :, 0, 3], np.linspace(-2, 2, look.COLUMNS), rtol=1e-6)
+    for rest in (made[0, :, 0, 3], made[1, :, 0, 1], made[:, :, 0, 0].ravel()):
+        assert np.ptp(rest) == 0
+    found = look.pictures(coded, data.load("digits"), tmp_path)
+    assert tmp_path / "codes.png" in found
