@@ -228,7 +228,7 @@ def train(arm: str, shape: str, budget: Budget, trials: int) -> tuple[np.ndarray
         updater,
         num_devices=1,
         seeds=trials,
-        vmap_seeds=trials > 1,
+        vmap_seeds=True,
         steps_per_call=per_call,
         gather=gather,
     )
@@ -301,7 +301,7 @@ def table(results: list[dict[str, Any]]) -> str:
 
 def _mean_se(values: list[float], scale: float, digits: int) -> str:
     array = scale * np.asarray(values, float)
-    if not np.isfinite(array).all() or len(array) < 2:
+    if not np.isfinite(array).all():
         return f"{array.mean():.{digits}f}"
     return f"{array.mean():.{digits}f} ± {array.std(ddof=1) / math.sqrt(len(array)):.{digits}f}"
 
@@ -339,8 +339,11 @@ def main(config: Config = CONFIG, argv: list[str] | None = None) -> list[dict[st
     budget, trials = BUDGETS[config.preset], config.trials
     if config.steps is not None:
         budget = replace(budget, steps=config.steps)
-    if trials < 1 or budget.steps < 1:
-        raise SystemExit(f"--trials {trials} --steps {budget.steps}: give at least 1 of each.")
+    if trials < 2 or budget.steps < 1:
+        raise SystemExit(
+            f"--trials {trials} --steps {budget.steps}: give at least 2 trials, which share a "
+            "program and make the standard error, of at least 1 step."
+        )
     if config.smoke:
         arms, trials, budget = ("pacgan2", "upgrad"), 2, replace(budget, steps=4)
     parallel.enable_compilation_cache()
