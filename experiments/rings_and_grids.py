@@ -156,9 +156,9 @@ def packed(budget: Budget, size: int) -> Game:
     return game(budget, {"extras": Extras(pack=size)})
 
 
-def unrolled(budget: Budget) -> Game:
+def unrolled(budget: Budget, saddle: bool, rate: float = 0.1) -> Game:
     """The generator looks five plain gradient steps of the discriminator ahead."""
-    ahead = Unroll(5, optax.sgd(0.1))
+    ahead = Unroll(5, optax.sgd(rate), saddle)
     return game(budget, {"extras": Extras(unroll=ahead)})
 
 
@@ -198,7 +198,8 @@ ARMS: dict[str, tuple[str, Callable[[Budget], Game], int]] = {  # text, builder,
     "pacgan2": ("PacGAN2", functools.partial(packed, size=2), 2),
     "pacgan3": ("PacGAN3", functools.partial(packed, size=3), 3),
     "pacgan4": ("PacGAN4", functools.partial(packed, size=4), 4),
-    "unrolled": ("unrolled, 5 steps", unrolled, 1),
+    "unrolled": ("unrolled, own loss", functools.partial(unrolled, saddle=False), 1),
+    "saddle": ("unrolled, saddle point", functools.partial(unrolled, saddle=True), 1),
     "wgan_gp": ("WGAN-GP", wgan_gp, 1),
     "relativistic": ("relativistic + R1 + R2", relativistic, 1),
     "three": ("3 discriminators, mean", functools.partial(several, weighting=None), 1),

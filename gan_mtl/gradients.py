@@ -207,7 +207,7 @@ def _how(turn: Turn, accumulate: int, weigh: bool) -> How:
     return "losses" if accumulate == 1 else "rows"
 
 
-def _taps(turn: Turn, variables: Variables, batch: Batch, context: Context) -> dict[str, Array]:
+def _taps(turn: Turn, variables: Variables, batch: Batch, context: Context) -> dict[str, PyTree]:
     """Zeros in the shape of the representation, for gradients with respect to it."""
     shape = jax.eval_shape(lambda v, b: turn.losses(v, b, context).features, variables, batch)
     if shape is None:
@@ -216,7 +216,7 @@ def _taps(turn: Turn, variables: Variables, batch: Batch, context: Context) -> d
             "shared representation through `variables.tap` and return it as `Outcome.features`, or "
             "use rows of 'parameters'."
         )
-    return {TAP: jnp.zeros(shape.shape, shape.dtype)}
+    return {TAP: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shape)}
 
 
 def _weights(turn, how: How, pullback, scalars, columns, state, context):

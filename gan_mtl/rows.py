@@ -125,8 +125,12 @@ def feature_gramian(turn: Turn, pullback: Pullback, scalars: Scalars, columns: C
     for name in table.weighted(turn):
         (gradients,) = pullback({name: jnp.ones_like(scalars[name])})
         scale = next(c[name] for e, c in columns.items() if group_of(e) in shared and name in c)
-        found.append(gradients[TAP] * scale.astype(gradients[TAP].dtype))
-    return gramian({TAP: jnp.stack(found)})
+        found.append(_scaled(gradients[TAP], scale))
+    return gramian(jax.tree.map(lambda *rows: jnp.stack(rows), *found))
+
+
+def _scaled(row: PyTree, scale: Array) -> PyTree:
+    return jax.tree.map(lambda x: x * scale.astype(x.dtype), row)
 
 
 def init_state(turn: Turn, params: dict[str, PyTree]) -> PyTree:

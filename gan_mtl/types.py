@@ -114,9 +114,11 @@ class Variables(NamedTuple):
         state = {**self.state, group: {**self.state[group], MEMORY + name: value}}
         return self._replace(state=state)
 
-    def tap(self, features: Array) -> Array:
+    def tap(self, features: PyTree) -> PyTree:
         """The shared representation, where gradients with respect to it may be asked for."""
-        return features + self.params[TAP] if TAP in self.params else features
+        if TAP not in self.params:
+            return features
+        return jax.tree.map(jnp.add, features, self.params[TAP])
 
 
 def _networks_own(collections: Mapping[str, PyTree]) -> dict[str, PyTree]:
@@ -155,14 +157,14 @@ class Outcome(NamedTuple):
     """What a turn's function returns: every objective of the turn from one forward pass.
 
     metrics: further values for people (accuracies, mean logits), reduced as losses are.
-    features: the representation [n, ...] that all weighted objectives pass through, as it came out
-        of `Variables.tap`; only `Rows("features")` looks at it.
+    features: the representation [n, ...], or a pyramid of several, that all weighted objectives
+        pass through, as it came out of `Variables.tap`; only `Rows("features")` looks at it.
     """
 
     losses: dict[str, Loss]
     variables: Variables
     metrics: Mapping[str, Loss] = {}
-    features: Array | None = None
+    features: PyTree = None
 
 
 class Objective(NamedTuple):

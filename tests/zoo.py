@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_mtl import draws, games, nets
+from gan_mtl import draws, games, mtl, nets
 from gan_mtl.games import (
     Adversary,
     Augment,
@@ -30,6 +30,7 @@ from gan_mtl.games import (
 )
 from gan_mtl.losses import gradient_penalty, hinge, pixels, r1, relativistic, wasserstein
 from gan_mtl.mtl import gman, learned_simplex, pcgrad
+from gan_mtl.types import Rows
 
 CLASSES = 3
 LATENTS = Latents(4)
@@ -295,6 +296,19 @@ def several_discriminators():
     return multi_adversarial(players, adversaries, LATENTS, adam(), **options)
 
 
+def vision():
+    """What is in an image, where, and every pixel, of one pyramid; rows of its two maps."""
+    trunk = nets.ResNetPyramid((6, 8), (1, 1), "small", "batch")
+    tasks = (
+        games.presence_task(linen(nets.MapClassifier(CLASSES, 0))),
+        games.detection_task(linen(nets.CentreHead(CLASSES, 6, None)), (4, 4)),
+        games.segmentation_task(linen(nets.DenseHead(CLASSES, (4, 4), 6, None)), dice=0.5),
+        games.reconstruction_task(linen(nets.DenseHead(1, (4, 4), 6, None)), weight=0.5),
+    )
+    rows = Rows("features")
+    return multitask(linen(trunk), tasks, optax.adam(1e-3), weighting=mtl.upgrad(), rows=rows)
+
+
 def at_once():
     return games.at_once(unconditional())
 
@@ -325,6 +339,7 @@ GAMES = {
         transferred,
         task_gans,
         several_discriminators,
+        vision,
         at_once,
     )
 }
@@ -336,12 +351,17 @@ def game(name):
 
 
 def batch(n=8, labelled=4, dtype=jnp.float32):
-    """Images 4x4 in [-1, 1] with all labels, and a labelled batch beside them."""
-    keys = jax.random.split(jax.random.key(7), 4)
+    """Images 4x4 in [-1, 1] with all labels and targets, and a labelled batch beside them."""
+    keys = jax.random.split(jax.random.key(7), 6)
     shape = (4, 4, 1)
+    objects = jnp.array([[0, 1, 3, 4, 1], [0, 0, 0, 0, -1]], dtype)
+    mask = jax.random.randint(keys[4], (n, 4, 4), 0, CLASSES + 1)
     return {
         "images": jax.random.uniform(keys[0], (n, *shape), dtype, -1, 1),
         "labels": jax.random.randint(keys[1], (n,), 0, CLASSES),
         "labelled_images": jax.random.uniform(keys[2], (labelled, *shape), dtype, -1, 1),
         "labelled_labels": jax.random.randint(keys[3], (labelled,), 0, CLASSES),
+        "objects": jnp.tile(objects[None], (n, 1, 1)),
+        "mask": jnp.where(mask == CLASSES, 255, mask).astype(jnp.uint8),
+        "present": jax.random.randint(keys[5], (n, CLASSES), 0, 2),
     }

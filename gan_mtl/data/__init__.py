@@ -22,13 +22,17 @@ from gan_mtl.data.order import permutation as shuffled
 from gan_mtl.data.overlaid import overlaid
 from gan_mtl.data.protocol import with_fraction, with_labels, with_validation, with_visible
 from gan_mtl.data.resize import resize
+from gan_mtl.data.scenes import Layout, digit_scenes, scenes
 from gan_mtl.data.stacked import stacked
 from gan_mtl.data.stream import Stream, stream
+from gan_mtl.data.targets import IGNORE, check_targets
 from gan_mtl.data.tfds import prepare
 
 __all__ = [
     "HIDDEN",
+    "IGNORE",
     "Dataset",
+    "Layout",
     "Pictures",
     "Records",
     "Source",
@@ -36,6 +40,8 @@ __all__ = [
     "Stream",
     "assemble",
     "carve",
+    "check_targets",
+    "digit_scenes",
     "digits",
     "draw_labels",
     "from_arrays",
@@ -53,6 +59,7 @@ __all__ = [
     "read_idx",
     "resize",
     "ring",
+    "scenes",
     "shuffled",
     "stacked",
     "stream",

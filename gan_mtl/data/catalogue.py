@@ -8,13 +8,14 @@ import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from gan_mtl.data import cifar, folder, idx, manifest, npz, tfds
+from gan_mtl.data import camvid, cifar, folder, idx, manifest, npz, tfds
 from gan_mtl.data.arrays import Dataset, Split, carve
 from gan_mtl.data.digits import digits
 from gan_mtl.data.joined import joined
 from gan_mtl.data.npz import Archive
 from gan_mtl.data.overlaid import overlaid
 from gan_mtl.data.resize import Size, height_width, resize
+from gan_mtl.data.scenes import digit_scenes
 from gan_mtl.data.stacked import stacked
 
 VARIABLE = "GAN_MTL_DATA"
@@ -86,12 +87,19 @@ PUBLISHED = {
         label_names=cifar.LABEL_NAMES,
         folders=("cifar10_subset", "."),
     ),
+    "camvid": Published(  # no label a picture: the target `mask` has the classes
+        camvid.missing_files, camvid.read_folder, camvid.LABEL_NAMES, ("camvid", ".")
+    ),
 }
 OVERLAID = {  # two classifications of one picture: the sets at the top left and bottom right
     "multimnist": ("mnist", "mnist"),
     "multi_fashion_mnist": ("mnist", "fashion_mnist"),
 }
 STACKED = {"stacked_mnist": "mnist"}  # three pictures as the channels of one: 1000 modes
+SCENES = {  # digits with boxes and masks: of which set, and how many scenes to train and to test
+    "digit_scenes": ("mnist", 20_000, 2_000),
+    "digit_scenes_small": ("digits", 2_000, 500),
+}
 JOINED = "joined"  # joined:NAME+NAME: several sets, one source a task
 OWN = ("folder", "npz", "tfds", JOINED)
 
@@ -104,7 +112,8 @@ _TEST_LABELS = {
 
 def names() -> tuple[str, ...]:
     """What `load` takes."""
-    return ("digits", *PUBLISHED, *OVERLAID, *STACKED, *(f"{kind}:..." for kind in OWN))
+    made = (*OVERLAID, *STACKED, *SCENES)
+    return ("digits", *PUBLISHED, *made, *(f"{kind}:..." for kind in OWN))
 
 
 def load(
@@ -119,11 +128,12 @@ def load(
         name: one of `names()`: a known set, `folder:PATH`, `npz:PATH`, `tfds:NAME`, or
             `joined:NAME+NAME` for several of them side by side.
         data_dir: holds one folder a set, or the files themselves; None takes the environment
-            variable GAN_MTL_DATA. Not used for `digits`, `folder:` and `npz:`.
-        size: side, or (height, width), to which images are resized; None keeps theirs.
-        seed: of the test split where the publisher or the user gives none, and of the partners of
-            overlaid pictures. Leave it at 0 to compare runs: it has nothing to do with the seed of
-            a run or of a label draw.
+            variable GAN_MTL_DATA. Not used for `digits`, `digit_scenes_small`, `folder:`, `npz:`.
+        size: side, or (height, width), to which images are resized, and masks and boxes with them;
+            None keeps theirs.
+        seed: of the test split where the publisher or the user gives none, of the partners of
+            overlaid pictures, and of stacked digits and scenes. Leave it at 0 to compare runs: it
+            has nothing to do with the seed of a run or of a label draw.
 
     Returns:
         The data set with its manifest.
@@ -144,6 +154,10 @@ def load(
         return overlaid(name, left, right, seed, size or 28)
     if name in STACKED:
         return stacked(name, _published(STACKED[name], data_dir, None, seed), seed, size)
+    if name in SCENES:
+        source, train, test = SCENES[name]
+        found = load(source, data_dir, None, seed)
+        return digit_scenes(name, found, seed, size, train=train, test=test)
     if not (colon and kind in OWN and path):
         raise ValueError(_unknown(name))
     if kind == JOINED:

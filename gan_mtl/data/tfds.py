@@ -10,22 +10,28 @@ from __future__ import annotations
 import difflib
 import os
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from gan_mtl.data import pets
 from gan_mtl.data.arrays import Split
 from gan_mtl.data.convert import from_arrays
 from gan_mtl.data.npz import Archive
 from gan_mtl.data.resize import Size, resized
+from gan_mtl.data.targets import check_targets
 
 OURS = ("mnist", "fashion_mnist", "cifar10")  # prepared without TensorFlow, see `tfds_builders`
+TARGETS = {"oxford_iiit_pet": pets}  # sets of which more than image and class is read
 _CHUNK = 1024
 
 
 def read_tfds(name: str, places: Sequence[pathlib.Path], size: Size | None = None) -> Archive:
     """Reads a prepared set: splits `train` and `test`, where it has no `test` its `validation`.
+
+    Of most sets the image and its class are read; of `oxford_iiit_pet` the targets too (`pets`).
 
     Args:
         name: as tensorflow-datasets has it, `mnist` or `name/config:1.0.0`.
@@ -34,7 +40,8 @@ def read_tfds(name: str, places: Sequence[pathlib.Path], size: Size | None = Non
 
     Raises:
         FileNotFoundError: if it is not prepared, saying how to prepare it.
-        ValueError: if tensorflow-datasets has no such set, or it has no images.
+        ValueError: if tensorflow-datasets has no such set, it has no images, or a record's target
+            is not what it should be.
     """
     found = find_tfds(name, places, size)
     if found is not None:
@@ -140,8 +147,11 @@ def _read(builder: Any, name: str, size: Size | None) -> Archive:
         wanted["test"] = "validation"
     if "train" not in available:
         raise ValueError(f"tfds:{name} has splits {sorted(available)}, none of them `train`")
+    more = TARGETS.get(re.split("[/:]", name)[0])
     splits = {
-        key: _split(builder.as_data_source(split), image, label, f"tfds:{name}: {split} ", size)
+        key: _split(
+            builder.as_data_source(split), image, label, f"tfds:{name}: {split} ", size, more
+        )
         for key, split in wanted.items()
         if split in available
     }
@@ -161,13 +171,26 @@ def _keys(info: Any, name: str) -> tuple[str, str | None]:
     return image, next((k for k in (*keys, "label", *labels) if k in labels), None)
 
 
-def _split(source: Any, image: str, label: str | None, where: str, size: Size | None) -> Split:
-    images, labels = [], []
+def _split(
+    source: Any, image: str, label: str | None, where: str, size: Size | None, more: Any = None
+) -> Split:
+    images, labels, targets = [], [], []
     for start in range(0, len(source), _CHUNK):
         rows = source.__getitems__(list(range(start, min(start + _CHUNK, len(source)))))
         images += [row[image] if size is None else resized(row[image], size) for row in rows]
         labels += [-1 if label is None else int(row[label]) for row in rows]
+        if more is not None:
+            targets += [
+                more.targets_of(row, size, f"{where}example {start + i}")
+                for i, row in enumerate(rows)
+            ]
     shapes = {picture.shape for picture in images}
     if len(shapes) > 1:
         raise ValueError(f"{where}images have sizes {sorted(shapes)[:3]} ...; give `size`")
-    return from_arrays(np.stack(images), np.array(labels), where=where)
+    split = from_arrays(np.stack(images), np.array(labels), where=where)
+    if more is None:
+        return split
+    stacked = {key: np.stack([found[key] for found in targets]) for key in targets[0]}
+    split = split._replace(targets=stacked)
+    check_targets(split, more.NUM_CLASSES, where)
+    return split

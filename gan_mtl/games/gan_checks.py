@@ -158,3 +158,8 @@ def _check_extras(plan: Plan, condition: str) -> None:
         )
     if plan.unroll is not None and plan.unroll.steps < 1:
         raise ValueError(f"unroll.steps={plan.unroll.steps}: it must be at least 1.")
+    if plan.unroll is not None and plan.unroll.saddle and plan.top_k is not None:
+        raise ValueError(
+            "unroll.saddle with top_k: the loss is of reals and fakes, and top_k chooses fakes; "
+            "use Unroll(..., saddle=False), or no top_k."
+        )

@@ -202,7 +202,7 @@ def disc_losses(plan: Plan, variables: Variables, batch: Batch, context: Context
             tag = context.fold("fake class")
             plain, variables = plan.plain(variables, fakes, fake, tag)
             classes, variables = variables.apply(task.head, task.group, plain, context=tag)
-            losses["class_fake"] = Loss(task.loss(classes, drawn.wanted))
+            losses["class_fake"] = tasks_lib.as_loss(task.loss(classes, drawn.wanted))
         if played.accuracy is not None:
             metrics[f"{task.name}_accuracy"] = played.accuracy
     losses |= _informed(plan, variables, fake, drawn, context)
@@ -234,19 +234,21 @@ def gen_losses(plan: Plan, variables: Variables, batch: Batch, context: Context)
         variables = _ahead(plan, variables, (reals, fakes), drawn, batch.get("labels"), context)
     fake, variables = plan.look(variables, fakes, context.fold("fake"))
     fake_outputs, variables = plan.judge(variables, fake, drawn.wanted, context.fold("f"))
-    real, _ = plan.look(variables, reals, context.fold("real"))  # dead code unless relativistic
+    real, _ = plan.look(variables, reals, context.fold("real"))  # dead code in most games
     real_outputs, _ = plan.judge(variables, real, labels, context.fold("r"))
     outputs = (real_outputs, fake_outputs)
-    values = plan.play("gen", outputs, drawn.wanted, variables, context)
+    if plan.unroll is not None and plan.unroll.saddle:
+        values = -plan.play("disc", outputs, batch.get("labels"), variables, context)
+    else:
+        values = plan.play("gen", outputs, drawn.wanted, variables, context)
     mask = None if plan.top_k is None else plan.top_k(plan.reality(fake_outputs), context)
     losses = {"adversarial": Loss(values, mask)}
     for task in plan.tasks:
         if task.fake_weight:
             plain, _ = plan.plain(variables, fakes, fake, context.fold("fake class"))
-            loss = tasks_lib.fake_task(
+            losses[task.name] = tasks_lib.fake_task(
                 task, plan.see, variables, fakes, plain, drawn.wanted, context
             )
-            losses[task.name] = Loss(loss)
     losses |= _informed(plan, variables, fake, drawn, context)
     if plan.contrast is not None:
         losses["contrast"] = _contrast(plan, variables, fake, drawn.wanted, context)

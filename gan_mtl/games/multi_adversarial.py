@@ -204,8 +204,9 @@ def _gen_losses(plan: Plan, reconstructs: bool, variables, batch, context) -> Ou
         for task in plan.tasks:
             if task.fake_weight and plan.owner(task) == name:
                 see = functools.partial(plan.see, name)
-                loss = tasks_lib.fake_task(task, see, variables, fakes[name], fake, None, context)
-                losses[task.name] = Loss(loss)
+                losses[task.name] = tasks_lib.fake_task(
+                    task, see, variables, fakes[name], fake, None, context
+                )
         if reconstructs:
             assert plan.players.encoder is not None
             images, tag = batch[adversary.source], tag.fold("reconstruction")

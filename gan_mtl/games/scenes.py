@@ -202,13 +202,19 @@ class Contrast(NamedTuple):
 class Unroll(NamedTuple):
     """How far the generator looks ahead: discriminator steps that it differentiates through.
 
-    The steps looked ahead descend the adversarial loss alone, without penalties and tasks.
+    The steps looked ahead descend the adversarial loss alone, without penalties and tasks. Metz,
+    Poole, Pfau, Sohl-Dickstein, "Unrolled Generative Adversarial Networks", ICLR 2017, whose code
+    unrolls Adam with its running state.
 
     optimizer: of these steps; its state is fresh at every step of the game.
+    saddle: whether the generator descends minus the discriminator's loss where it looks, as in the
+        paper (equation 9): reals count too, as what becomes of the discriminator depends on the
+        fakes. Else it descends its own loss there, which fails on `rings_and_grids`.
     """
 
     steps: int
     optimizer: Optimizer
+    saddle: bool = True
 
 
 def unpack(images: Array, size: int) -> Array:

@@ -208,8 +208,9 @@ def _gen_losses(plan: _Plan, variables, batch, context) -> Outcome:
         losses["class"] = Loss(cross_entropy(logits, wanted))
     for task in plan.tasks:
         if task.fake_weight:
-            loss = tasks_lib.fake_task(task, see, variables, fakes, fake, wanted, context)
-            losses[task.name] = Loss(loss)
+            losses[task.name] = tasks_lib.fake_task(
+                task, see, variables, fakes, fake, wanted, context
+            )
     return Outcome(losses, variables)
 
 

@@ -15,7 +15,7 @@ from gan_mtl.losses.semi_supervised import entropy
 from gan_mtl.losses.tasks import HIDDEN, binary_cross_entropy, cross_entropy
 from gan_mtl.types import Batch, Coefficient, Context, Loss, Network, Variables
 
-LossFn = Callable[[Array, Array], Array]
+LossFn = Callable[[Array, Array], Array | Loss]
 Transform = Callable[[Array, Context], tuple[Array, Array]]
 
 
@@ -23,7 +23,8 @@ class Task(NamedTuple):
     """One head on the shared trunk; its group is `heads/<name>`, its objective `<name>`.
 
     head: features to outputs.
-    loss: `(outputs, targets) -> [n]`.
+    loss: `(outputs, targets) -> [n]`, or a `Loss` whose mask says what each example counts (maps
+        of classes with ignored pixels).
     source: the batch entry that holds its images.
     targets: the batch entry that holds its targets; None where `transform` makes them. Integers of
         -1 are hidden and masked, as are floats of -1 under `binary_cross_entropy`; other losses of
@@ -192,6 +193,8 @@ def judge(task: Task, outputs: Array, targets: Array) -> Played:
         ValueError: for outputs that are logits of no targets of this shape.
     """
     values = task.loss(outputs, targets)
+    if isinstance(values, Loss):
+        return Played(values, None)
     if (task.targets is None and task.transform is None) or not _can_hide(task, targets):
         return Played(Loss(values), None)
     visible = targets != HIDDEN
@@ -229,7 +232,7 @@ def fake_task(
     fake: Array,
     wanted: Int[Array, " n"] | None,
     context: Context,
-) -> Array:
+) -> Loss:
     """The generator's row of a task, per example: its fakes, classified as asked or transformed.
 
     Args:
@@ -243,7 +246,12 @@ def fake_task(
         fake, variables = features(variables, fakes, context.fold("trunk"))
     outputs, _ = variables.apply(task.head, task.group, fake, context=context)
     assert targets is not None  # `check_fake_tasks`
-    return task.loss(outputs, targets)
+    return as_loss(task.loss(outputs, targets))
+
+
+def as_loss(found: Array | Loss) -> Loss:
+    """What a task's loss returned, as a `Loss`."""
+    return found if isinstance(found, Loss) else Loss(found)
 
 
 def check_fake_tasks(tasks: tuple[Task, ...], asked: bool, remedy: str) -> None:

@@ -32,6 +32,8 @@ from gan_mtl.losses.augment import ada_augment as ada_augment
 from gan_mtl.losses.augment import ada_init as ada_init
 from gan_mtl.losses.augment import ada_update as ada_update
 from gan_mtl.losses.augment import diff_augment as diff_augment
+from gan_mtl.losses.centres import centre_loss as centre_loss
+from gan_mtl.losses.centres import centre_targets as centre_targets
 from gan_mtl.losses.conditional import conditional_contrastive as conditional_contrastive
 from gan_mtl.losses.conditional import crammer_singer as crammer_singer
 from gan_mtl.losses.conditional import data_to_data as data_to_data
@@ -62,6 +64,8 @@ from gan_mtl.losses.regularizers import clip_weights as clip_weights
 from gan_mtl.losses.regularizers import historical_averaging as historical_averaging
 from gan_mtl.losses.regularizers import l2_sp as l2_sp
 from gan_mtl.losses.regularizers import orthogonal as orthogonal
+from gan_mtl.losses.segmentation import pixel_cross_entropy as pixel_cross_entropy
+from gan_mtl.losses.segmentation import soft_dice as soft_dice
 from gan_mtl.losses.semi_supervised import entropy as entropy
 from gan_mtl.losses.semi_supervised import feature_matching as feature_matching
 from gan_mtl.losses.semi_supervised import pull_away as pull_away

@@ -16,6 +16,10 @@ from gan_mtl.nets.biggan_deep import BigGANDeepGenerator as BigGANDeepGenerator
 from gan_mtl.nets.biggan_deep import BigGANDeepTrunk as BigGANDeepTrunk
 from gan_mtl.nets.biggan_deep import biggan_deep_generator as biggan_deep_generator
 from gan_mtl.nets.biggan_deep import biggan_deep_trunk as biggan_deep_trunk
+from gan_mtl.nets.centres import CentreHead as CentreHead
+from gan_mtl.nets.centres import Detections as Detections
+from gan_mtl.nets.centres import decode_centres as decode_centres
+from gan_mtl.nets.centres import suppress as suppress
 from gan_mtl.nets.conditional_norm import ConditionalBatchNorm as ConditionalBatchNorm
 from gan_mtl.nets.conditional_norm import SelfModulatedBatchNorm as SelfModulatedBatchNorm
 from gan_mtl.nets.conv import conv_transpose as conv_transpose
@@ -45,6 +49,8 @@ from gan_mtl.nets.layers import leaky_relu as leaky_relu
 from gan_mtl.nets.layers import lecun as lecun
 from gan_mtl.nets.lenet import LeNetHead as LeNetHead
 from gan_mtl.nets.lenet import LeNetTrunk as LeNetTrunk
+from gan_mtl.nets.map_heads import DenseHead as DenseHead
+from gan_mtl.nets.map_heads import MapClassifier as MapClassifier
 from gan_mtl.nets.maxout import Maxout as Maxout
 from gan_mtl.nets.minibatch import MinibatchDiscrimination as MinibatchDiscrimination
 from gan_mtl.nets.minibatch import minibatch_stddev as minibatch_stddev
@@ -72,6 +78,9 @@ from gan_mtl.nets.pacgan import PacGANGenerator as PacGANGenerator
 from gan_mtl.nets.pacgan import PacGANHead as PacGANHead
 from gan_mtl.nets.pacgan import PacGANTrunk as PacGANTrunk
 from gan_mtl.nets.pooled_conv import pooled_conv as pooled_conv
+from gan_mtl.nets.pyramid import ConvPyramid as ConvPyramid
+from gan_mtl.nets.pyramid import PyramidDecoder as PyramidDecoder
+from gan_mtl.nets.pyramid import ResNetPyramid as ResNetPyramid
 from gan_mtl.nets.reference_batch_norm import VirtualBatchNorm as VirtualBatchNorm
 from gan_mtl.nets.reference_batch_norm import WithReference as WithReference
 from gan_mtl.nets.resnet_blocks import GeneratorBlock as GeneratorBlock

@@ -94,16 +94,16 @@ def evaluator(game: Game, spec: Spec) -> Callable[[Variables, int], tuple[Callab
     return bind
 
 
-def in_batches(function: Callable[[np.ndarray], Any], images: np.ndarray) -> np.ndarray:
-    """`function` over batches of one size (the last one padded), results joined."""
+def in_batches(function: Callable[[np.ndarray], Any], images: np.ndarray) -> Any:
+    """`function` over batches of one size (the last one padded), its arrays joined."""
     if not len(images):
         raise ValueError("images: there are none; give at least one.")
     size = min(len(images), BATCH)
     parts = [
-        np.asarray(function(_padded(images[i : i + size], size)))
+        jax.tree.map(np.asarray, function(_padded(images[i : i + size], size)))
         for i in range(0, len(images), size)
     ]
-    return np.concatenate(parts)[: len(images)]
+    return jax.tree.map(lambda *found: np.concatenate(found)[: len(images)], *parts)
 
 
 def _padded(x: np.ndarray, size: int) -> np.ndarray:

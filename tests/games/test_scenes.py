@@ -50,10 +50,11 @@ def test_a_packed_discriminator_judges_groups():
     np.testing.assert_allclose(outcome.metrics["real_logits"].values, logits, rtol=1e-5)
 
 
-def test_looking_ahead_differentiates_through_the_discriminator_s_step():
+@pytest.mark.parametrize("saddle", [True, False])
+def test_looking_ahead_differentiates_through_the_discriminator_s_step(saddle):
     """Against a discriminator step written by hand, and central differences of the result."""
     rate = 0.3
-    game = linear_gan(unroll=Unroll(1, optax.sgd(rate)))
+    game = linear_gan(unroll=Unroll(1, optax.sgd(rate), saddle))
     with jax.enable_x64():
         batch = zoo.batch(dtype=jnp.float64)
         groups = jax.tree.map(lambda x: x.astype(float), game.init(KEY, batch))
@@ -77,7 +78,8 @@ def test_looking_ahead_differentiates_through_the_discriminator_s_step():
 
             w = {name: variables.params[name] for name in ("trunk", "disc")}
             ahead = jax.tree.map(lambda a, g: a - rate * g, w, jax.grad(loss)(w))
-            return jax.nn.softplus(-judged(ahead, fakes)).mean()
+            own = jax.nn.softplus(-judged(ahead, fakes)).mean()
+            return -loss(ahead) if saddle else own
 
         gen = variables.params["gen"]
         np.testing.assert_allclose(total(gen), by_hand(gen), rtol=1e-12)
@@ -191,6 +193,10 @@ def test_latents_are_moved_before_use():
         ({"extras": Extras(pack=0)}, "pack=0"),
         ({"extras": Extras(pack=2), "tasks": (zoo.class_head(),)}, r"\['class'\] of one example"),
         ({"extras": Extras(unroll=Unroll(0, optax.sgd(1.0)))}, r"unroll\.steps=0"),
+        (
+            {"extras": Extras(unroll=Unroll(1, optax.sgd(1.0)), top_k=gan_rows.top_k(2))},
+            r"unroll\.saddle with top_k",
+        ),
         (
             {"extras": Extras(disc_rows=(Row("adversarial", counted, 1.0),))},
             r"\['adversarial'\] occur twice",

@@ -1,0 +1,75 @@
+"""Heads on maps: what is in an image, and what stands at every pixel.
+
+They take a pyramid (`ConvPyramid`, `ResNetPyramid`) or a single map [n, h, w, c]. The head that
+finds boxes is in `centres`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gan_mtl.nets.layers import Conv, Dense
+from gan_mtl.nets.pyramid import MapNorm, Maps, PyramidDecoder, maps_of
+from gan_mtl.types import Context
+
+
+class MapClassifier(nn.Module):
+    """Means over the places of the coarsest map, a hidden layer, one output per class.
+
+    Single-label under `cross_entropy`, multi-label under `binary_cross_entropy`.
+
+    Attributes:
+        out: number of outputs.
+        width: of the hidden layer (tutorial T1 has 128); 0 is none.
+        dtype: compute dtype.
+    """
+
+    out: int
+    width: int = 128
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(
+        self, maps: Maps | Float[Array, "n h w c"], *, context: Context
+    ) -> Float[Array, "n out"]:
+        """Logits, shape [n, out]."""
+        x = maps_of("MapClassifier", maps)[-1].mean(axis=(1, 2))
+        if self.width:
+            x = nn.relu(Dense(self.width, dtype=self.dtype)(x, context=context))
+        x = Dense(self.out, dtype=self.dtype, name="out")(x, context=context)
+        return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+class DenseHead(nn.Module):
+    """A pyramid decoder and one output per pixel and channel.
+
+    Classes of pixels (segmentation), depths, or the image itself (reconstruction), by the loss.
+
+    Attributes:
+        out: number of channels.
+        size: height and width of the images.
+        width: channels of the decoder.
+        norm: of the decoder.
+        dtype: compute dtype.
+    """
+
+    out: int
+    size: tuple[int, int]
+    width: int = 64
+    norm: MapNorm = "group"
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(
+        self, maps: Maps | Float[Array, "n h w c"], *, context: Context
+    ) -> Float[Array, "n H W out"]:
+        """Outputs, shape [n, *size, out], enlarged from the finest map bilinearly."""
+        x = PyramidDecoder(self.width, self.norm, dtype=self.dtype)(maps, context=context)
+        x = Conv(self.out, 1, dtype=self.dtype, name="out")(x, context=context)
+        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        return jax.image.resize(x, (x.shape[0], *self.size, self.out), "bilinear")
