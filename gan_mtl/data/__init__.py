@@ -25,7 +25,7 @@ from gan_mtl.data.resize import resize
 from gan_mtl.data.scenes import Layout, digit_scenes, scenes
 from gan_mtl.data.stacked import stacked
 from gan_mtl.data.stream import Stream, stream
-from gan_mtl.data.targets import IGNORE, check_targets
+from gan_mtl.data.targets import IGNORE, check_targets, hide_targets
 from gan_mtl.data.tfds import prepare
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "from_arrays",
     "grid",
     "hide_labels",
+    "hide_targets",
     "joined",
     "joined_stream",
     "lazy_stream",

@@ -12,12 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import Int
 
-from gan_mtl.data.arrays import Split
+from gan_mtl.data.arrays import HIDDEN, Split
 
 OBJECTS, MASK, PRESENT = "objects", "mask", "present"
 IGNORE = 255  # of a mask: no class, never trained on, never scored
 PADDING = -1  # the class of a row of `objects` that is none
+UNKNOWN = -2  # the class of all rows of an image whose objects may not be seen
 
 
 def check_targets(split: Split, num_classes: int | Mapping[str, int], where: str = "") -> None:
@@ -42,6 +44,43 @@ def check_targets(split: Split, num_classes: int | Mapping[str, int], where: str
             if k is None:
                 raise ValueError(f"{where}num_classes={num_classes} has no number for {name!r}")
             check(split, split.targets[name], k, f"{where}target {name!r}")
+
+
+def hide_targets(split: Split, name: str, visible_indices: Int[np.ndarray, " m"]) -> Split:
+    """The same examples, with one target hidden but in those at `visible_indices`.
+
+    Hidden is what its loss leaves out: a mask of 255, objects of class -2, -1 elsewhere. What is
+    hidden is gone, so that nothing downstream can read it.
+
+    Args:
+        split: with the target.
+        name: of an integer target, or `objects`.
+        visible_indices: distinct positions, 0 .. n - 1; empty hides all.
+
+    Raises:
+        ValueError: if there is no such target, it cannot be hidden, or an index is outside.
+    """
+    if name not in split.targets:
+        raise ValueError(f"target {name!r} is not one of {sorted(split.targets)}")
+    values, n = split.targets[name], split.num_examples
+    visible = np.asarray(visible_indices, np.int64).reshape(-1)
+    bad = visible[(visible < 0) | (visible >= n)]
+    if bad.size:
+        raise ValueError(f"visible_indices holds {bad[0]}; the split has examples 0 .. {n - 1}")
+    if name == OBJECTS:
+        hidden = np.zeros_like(values)
+        hidden[..., 4] = UNKNOWN
+    elif name == MASK:
+        hidden = np.full_like(values, IGNORE)
+    elif np.issubdtype(values.dtype, np.signedinteger):
+        hidden = np.full_like(values, HIDDEN)
+    else:
+        raise ValueError(
+            f"target {name!r} of dtype {values.dtype} has no value that means hidden; give signed "
+            "integers"
+        )
+    hidden[visible] = values[visible]
+    return split._replace(targets={**split.targets, name: hidden})
 
 
 def _check_objects(split: Split, objects: np.ndarray, k: int, what: str) -> None:

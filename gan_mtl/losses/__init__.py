@@ -46,6 +46,11 @@ from gan_mtl.losses.energies import began_update as began_update
 from gan_mtl.losses.energies import energy_based as energy_based
 from gan_mtl.losses.information import categorical_code as categorical_code
 from gan_mtl.losses.information import continuous_code as continuous_code
+from gan_mtl.losses.label_maps import class_balance as class_balance
+from gan_mtl.losses.label_maps import label_mix_consistency as label_mix_consistency
+from gan_mtl.losses.label_maps import label_mix_mask as label_mix_mask
+from gan_mtl.losses.label_maps import oasis_disc as oasis_disc
+from gan_mtl.losses.label_maps import oasis_gen as oasis_gen
 from gan_mtl.losses.latent import optimise_latents as optimise_latents
 from gan_mtl.losses.latent import unroll as unroll
 from gan_mtl.losses.path_lengths import PathLengthState as PathLengthState

@@ -31,7 +31,7 @@ def pixel_cross_entropy(
         image where all is ignored has value 0 and weight 0. NaN for a class outside the range.
     """
     logits = wide("logits", logits)
-    mask = _checked(logits, mask)
+    mask = checked_mask(logits, mask)
     k = logits.shape[-1]
     seen = mask != IGNORE
     classes = jnp.where(seen, mask, 0)
@@ -70,7 +70,7 @@ def soft_dice(
         One value per image, in [0, 1]; 0 where all is ignored and s > 0.
     """
     logits = wide("logits", logits)
-    mask = _checked(logits, mask)
+    mask = checked_mask(logits, mask)
     seen = (mask != IGNORE)[..., None].astype(logits.dtype)
     p = jax.nn.softmax(logits) * seen
     q = jax.nn.one_hot(mask, logits.shape[-1], dtype=logits.dtype) * seen
@@ -79,7 +79,8 @@ def soft_dice(
     return 1 - share.mean(axis=-1)
 
 
-def _checked(logits: Array, mask: Array) -> Int[Array, "n h w"]:
+def checked_mask(logits: Array, mask: Array) -> Int[Array, "n h w"]:
+    """The mask in int32; refuses one of another size or of numbers that are not whole."""
     mask = jnp.asarray(mask)
     if logits.ndim != 4 or mask.shape != logits.shape[:3]:
         raise ValueError(

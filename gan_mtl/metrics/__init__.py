@@ -9,6 +9,11 @@ from gan_mtl.metrics.conditional import (
     classification_accuracy_score as classification_accuracy_score,
 )
 from gan_mtl.metrics.conditional import intra_class_frechet as intra_class_frechet
+from gan_mtl.metrics.detection import DetectionReport as DetectionReport
+from gan_mtl.metrics.detection import DetectionScores as DetectionScores
+from gan_mtl.metrics.detection import average_precision as average_precision
+from gan_mtl.metrics.detection import non_maximum_suppression as non_maximum_suppression
+from gan_mtl.metrics.detection import pairwise_iou as pairwise_iou
 from gan_mtl.metrics.frechet import Moments as Moments
 from gan_mtl.metrics.frechet import frechet_distance as frechet_distance
 from gan_mtl.metrics.frechet import moments as moments
@@ -21,6 +26,9 @@ from gan_mtl.metrics.modes import ClassCoverage as ClassCoverage
 from gan_mtl.metrics.modes import ModeCoverage as ModeCoverage
 from gan_mtl.metrics.modes import class_coverage as class_coverage
 from gan_mtl.metrics.modes import mode_coverage as mode_coverage
+from gan_mtl.metrics.multilabel import MultilabelReport as MultilabelReport
+from gan_mtl.metrics.multilabel import MultilabelScores as MultilabelScores
+from gan_mtl.metrics.multilabel import multilabel_report as multilabel_report
 from gan_mtl.metrics.multitask import delta_m as delta_m
 from gan_mtl.metrics.multitask import hypervolume_2d as hypervolume_2d
 from gan_mtl.metrics.multitask import mean_rank as mean_rank
@@ -47,6 +55,11 @@ from gan_mtl.metrics.scores import Protocol as Protocol
 from gan_mtl.metrics.scores import Score as Score
 from gan_mtl.metrics.scores import compare as compare
 from gan_mtl.metrics.scores import weights_hash as weights_hash
+from gan_mtl.metrics.segmentation import BoundaryReport as BoundaryReport
+from gan_mtl.metrics.segmentation import BoundaryScores as BoundaryScores
+from gan_mtl.metrics.segmentation import SegmentationReport as SegmentationReport
+from gan_mtl.metrics.segmentation import SegmentationScores as SegmentationScores
+from gan_mtl.metrics.segmentation import mean_iou as mean_iou
 from gan_mtl.metrics.streaming import PredictionSums as PredictionSums
 from gan_mtl.metrics.streaming import Reservoir as Reservoir
 from gan_mtl.metrics.streaming import accumulate as accumulate

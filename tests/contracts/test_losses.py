@@ -15,13 +15,16 @@ from gan_mtl import losses
 from gan_mtl.losses import (
     adversarial,
     augment,
+    centres,
     conditional,
     energies,
     information,
+    label_maps,
     latent,
     path_lengths,
     penalties,
     regularizers,
+    segmentation,
     semi_supervised,
     sharing,
     stabilisers,
@@ -37,6 +40,10 @@ LOGITS = jax.random.normal(KEY, (2, N, K))
 LABELS = jnp.array([0, 1, 2, 3, -1, 0])
 CLASSES = jnp.array([0, 1, 2, 2, 1, 0])
 W = jax.random.normal(jax.random.key(1), (K,))
+MAPS = jax.random.normal(jax.random.key(2), (2, N, 3, 5, K + 1))
+MASK = jax.random.randint(KEY, (N, 3, 5), 0, K).at[0, 0].set(255)
+OBJECTS = jnp.tile(jnp.array([[[1.0, 0.0, 4.0, 2.0, 0.0], [0, 0, 0, 0, -1.0]]]), (N, 1, 1))
+HEAT = centres.centre_targets(OBJECTS, K + 1, (3, 5), (3, 5)).heat
 
 
 def disc(x):
@@ -143,18 +150,35 @@ CASES = {
         (N,),
     ),
     "data_to_data": (lambda x, p: conditional.data_to_data(x, p, CLASSES), LOGITS, (N,)),
+    "focal_heat": (lambda x: centres.focal_heat(x, HEAT), MAPS[:1], (N,)),
+    "centre_loss": (lambda x: centres.centre_loss(x, OBJECTS, (3, 5)).values, MAPS[:1], (N,)),
+    "pixel_cross_entropy": (
+        lambda x: segmentation.pixel_cross_entropy(x, MASK).values,
+        MAPS[:1],
+        (N,),
+    ),
+    "soft_dice": (lambda x: segmentation.soft_dice(x, MASK), MAPS[:1], (N,)),
+    "oasis_disc": (lambda r, f: label_maps.oasis_disc(r, f, MASK, jnp.ones(K)), MAPS, (N,)),
+    "oasis_gen": (lambda f: label_maps.oasis_gen(f, MASK, jnp.ones(K)), MAPS[:1], (N,)),
+    "label_mix_consistency": (
+        lambda r, f: label_maps.label_mix_consistency(r + f, MASK > 1, r, f),
+        MAPS,
+        (N,),
+    ),
     "optimise_latents": (lambda z: latent.optimise_latents(disc, z), LOGITS[:1], (N, K)),
 }
 OTHERWISE = {  # states and sizes, pairs (above, by half), and what keeps its argument's dtype
     *("lecam_init", "lecam_update", "top_k_size", "path_length_init", "began_init"),
     *("began_update", "ada_init", "ada_update", "energy_based", "began"),
     *("diff_augment", "ada_augment", "unroll"),
+    *("centre_targets", "gaussian_radius", "checked_mask", "class_balance", "label_mix_mask"),
 }
 
 
 MODULES = {
     *(adversarial, augment, conditional, energies, information, latent, path_lengths),
     *(penalties, regularizers, semi_supervised, sharing, stabilisers, tasks),
+    *(centres, label_maps, segmentation),
 }
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from gan_mtl.data import check_targets
+from gan_mtl.data import check_targets, hide_targets
 from gan_mtl.data.arrays import Split
+from gan_mtl.losses import centres, segmentation
 
 EMPTY = (0, 0, 0, 0, -1)
 
@@ -107,3 +108,37 @@ def test_bad_tags():
         check_targets(split_of(present=np.array([[0, 1], [2, 0]], np.int32)), 2)
     with pytest.raises(ValueError, match=r"'present' has shape \[2, 2\]; give \[2, 3\]"):
         check_targets(split_of(present=np.zeros((2, 2), np.int32)), 3)
+
+
+def test_hidden_targets_are_gone_and_the_others_stay():
+    """Whatever they were: two splits that differ in hidden ones only become equal."""
+    mask = np.arange(2 * 6 * 8, dtype=np.uint8).reshape(2, 6, 8) % 3
+    full = split_of(
+        objects=boxes((0, 0, 8, 6, 2), EMPTY, (1, 1, 3, 3, 0)),
+        mask=mask,
+        present=np.array([[0, 0, 1], [1, 0, 0]], np.int32),
+        depth=np.zeros((2, 3), np.float32),
+    )
+    for name, nothing in (("objects", -2), ("mask", 255), ("present", -1)):
+        hidden = hide_targets(full, name, np.array([1]))
+        other = {**full.targets, name: np.roll(full.targets[name], 1, axis=0)}
+        other[name][1] = full.targets[name][1]
+        again = hide_targets(full._replace(targets=other), name, np.array([1]))
+        for key, values in hidden.targets.items():
+            np.testing.assert_array_equal(values, again.targets[key])
+            if key != name:
+                np.testing.assert_array_equal(values, full.targets[key])
+        np.testing.assert_array_equal(hidden.targets[name][1], full.targets[name][1])
+        seen = hidden.targets[name][0]
+        assert np.all((seen[:, 4] if name == "objects" else seen) == nothing)
+    assert centres.HIDDEN_OBJECTS == -2 and segmentation.IGNORE == 255  # what the losses leave out
+
+
+def test_what_cannot_be_hidden_is_refused_by_name():
+    split = split_of(depth=np.zeros((2, 3), np.float32), mask=np.zeros((2, 6, 8), np.uint8))
+    with pytest.raises(ValueError, match=r"target 'boxes' is not one of \['depth', 'mask'\]"):
+        hide_targets(split, "boxes", np.array([0]))
+    with pytest.raises(ValueError, match="target 'depth' of dtype float32 has no value"):
+        hide_targets(split, "depth", np.array([0]))
+    with pytest.raises(ValueError, match=r"visible_indices holds 2; the split has"):
+        hide_targets(split, "mask", np.array([0, 2]))

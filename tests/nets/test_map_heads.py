@@ -1,0 +1,40 @@
+"""Heads on maps: sizes for pyramids and single maps, gradients, and what they refuse."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from nets.checks import CONTEXT, KEY, check_bfloat16, check_gradients, shapes, sizes
+
+from gan_mtl import nets
+
+X = jax.random.normal(KEY, (4, 17, 24, 2))
+MAPS = (X, jax.random.normal(KEY, (4, 9, 12, 3)), jax.random.normal(KEY, (4, 3, 3, 5)))
+
+
+def test_heads_take_pyramids_and_single_maps():
+    assert nets.MapClassifier(5).width == 128  # tutorial T1
+    for maps in (MAPS, X):
+        assert sizes(nets.MapClassifier(7), maps)[1] == (4, 7)
+        assert sizes(nets.DenseHead(7, (34, 50)), maps)[1] == (4, 34, 50, 7)
+        assert sizes(nets.CentreHead(7), maps)[1] == (4, 17, 24, 11)
+
+
+def test_the_classifier_sees_the_means_of_the_coarsest_map():
+    module = nets.MapClassifier(3, width=0)
+    variables = module.init(KEY, MAPS, context=CONTEXT)
+    kernel = np.asarray(variables["params"]["out"]["kernel"])
+    expected = np.asarray(MAPS[-1]).mean(axis=(1, 2)) @ kernel
+    np.testing.assert_allclose(module.apply(variables, MAPS, context=CONTEXT), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("module", [nets.MapClassifier(3), nets.DenseHead(3, (8, 8))])
+def test_gradients_and_bfloat16(module):
+    check_gradients(module, MAPS)
+    check_bfloat16(module, MAPS)
+
+
+@pytest.mark.parametrize("module", [nets.MapClassifier(3), nets.DenseHead(3, (8, 8))])
+def test_features_without_places_are_refused(module):
+    with pytest.raises(ValueError, match=r"features of shape \(4, 5\); it takes maps"):
+        shapes(module, jnp.ones((4, 5)))
