@@ -12,8 +12,8 @@ steps.
 Then the question of this library: do further heads on the discriminator's trunk (rotations, the
 image itself), and other ways than the sum to put the rows together, lower the errors?
 
-Expected: `--preset paper` at most 100 errors, `cpu` at most 300; measured with `cpu`, on two cores
-in an hour an arm: 329 ± 70 with the GAN, 2325 ± 261 without (`experiments/results/mnist100.json`).
+Expected: `--preset paper` at most 100 errors, `cpu` at most 300; measured with `cpu`, on one core
+in an hour an arm: 289 ± 32 with the GAN, 2198 ± 200 without (`experiments/results/mnist100.json`).
 
 Run:    python -m experiments.mnist100 --data-dir DIR --preset cpu
 Check:  --smoke     See: --dry-run     300 epochs, 10 draws: --preset paper
