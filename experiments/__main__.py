@@ -38,14 +38,15 @@ def section(path: pathlib.Path) -> str:
     notes = path.with_suffix(".md")
     rest = f"\n{notes.read_text().strip()}\n" if notes.exists() else ""
     return (
-        f"## {name}\n\n{title}\n\n    {results['command']}\n\nMeasured on {measured}.\n\n"
+        f"## {path.stem}\n\n{title}\n\n    {results['command']}\n\nMeasured on {measured}.\n\n"
         f"{table}\n{rest}"
     )
 
 
 def main() -> None:
     """Writes the page."""
-    sections = [section(path) for path in sorted((HERE / "results").glob("*.json"))]
+    paths = sorted((HERE / "results").glob("*.json"), key=lambda path: path.stem)
+    sections = [section(path) for path in paths]
     (HERE / "README.md").write_text("\n".join([HEAD, *sections]))
 
 
