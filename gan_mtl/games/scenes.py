@@ -208,8 +208,8 @@ class Unroll(NamedTuple):
 
     optimizer: of these steps; its state is fresh at every step of the game.
     saddle: whether the generator descends minus the discriminator's loss where it looks, as in the
-        paper: reals count too, as what becomes of the discriminator depends on the
-        fakes. Else it descends its own loss there, which fails on `rings_and_grids`.
+        paper: reals count too, as what becomes of the discriminator depends on the fakes. Else it
+        descends its own loss there.
     """
 
     steps: int
