@@ -304,6 +304,7 @@ def vision():
         games.detection_task(linen(nets.CentreHead(CLASSES, 6, None)), (4, 4)),
         games.segmentation_task(linen(nets.DenseHead(CLASSES, (4, 4), 6, None)), dice=0.5),
         games.reconstruction_task(linen(nets.DenseHead(1, (4, 4), 6, None)), weight=0.5),
+        games.depth_task(linen(nets.DenseHead(1, (4, 4), 6, None)), weight=0.5),
     )
     rows = Rows("features")
     return multitask(linen(trunk), tasks, optax.adam(1e-3), weighting=mtl.upgrad(), rows=rows)
@@ -363,5 +364,6 @@ def batch(n=8, labelled=4, dtype=jnp.float32):
         "labelled_labels": jax.random.randint(keys[3], (labelled,), 0, CLASSES),
         "objects": jnp.tile(objects[None], (n, 1, 1)),
         "mask": jnp.where(mask == CLASSES, 255, mask).astype(jnp.uint8),
+        "depth": jnp.where(mask == CLASSES, 0.0, 1.0 + mask).astype(dtype),
         "present": jax.random.randint(keys[5], (n, CLASSES), 0, 2),
     }

@@ -2,17 +2,17 @@
 
 The longer side is cropped about the centre to the wanted aspect ratio; then comes Pillow's Lanczos
 filter, which averages when it shrinks (no aliasing). Frechet distances depend on such choices.
-Targets that lie on the picture go with it: masks by the nearest pixel, boxes by their corners.
+Targets that lie on the picture go with it: masks and depths by the nearest pixel, boxes by their corners.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Num, UInt8
 from PIL import Image, ImageOps
 
 from gan_mtl.data.arrays import Split
-from gan_mtl.data.targets import MASK, OBJECTS, PADDING, PRESENT
+from gan_mtl.data.targets import DEPTH, MASK, OBJECTS, PADDING, PRESENT, UNKNOWN
 
 Size = int | tuple[int, int]
 
@@ -46,8 +46,8 @@ def resized(image: UInt8[np.ndarray, "h w c"], size: Size) -> UInt8[np.ndarray, 
     return np.stack([np.asarray(fit(c, (height, width))) for c in channels], axis=-1)
 
 
-def resized_masks(masks: UInt8[np.ndarray, "n h w"], size: Size) -> UInt8[np.ndarray, "n h2 w2"]:
-    """Classes of pixels to `size`, cropped as `resized` crops, each from the nearest pixel."""
+def resized_masks(masks: Num[np.ndarray, "n h w"], size: Size) -> Num[np.ndarray, "n h2 w2"]:
+    """Classes or depths of pixels to `size`, cropped as `resized` crops, each from the nearest pixel."""
     height, width = height_width(size)
     if masks.shape[1:] == (height, width):
         return masks
@@ -63,7 +63,7 @@ def resized_objects(
     """Boxes (x0, y0, x1, y1, class) of pictures that `resized` brings from `old` to `size`.
 
     They are scaled with the picture and cut at its edge. A box of which the crop leaves nothing
-    becomes padding; what is left keeps its order and comes first.
+    becomes padding; what is left keeps its order and comes first. Hidden objects stay hidden.
 
     Args:
         objects: in pixels; see `targets`.
@@ -78,14 +78,15 @@ def resized_objects(
     real = (objects[..., 4] != PADDING) & (boxes[..., 2:] > boxes[..., :2]).all(axis=-1)
     found = np.concatenate([boxes, objects[..., 4:]], axis=-1)
     found[~real] = (0, 0, 0, 0, PADDING)
-    order = np.argsort(~real, axis=1, kind="stable")
+    found[objects[..., 4] == UNKNOWN] = (0, 0, 0, 0, UNKNOWN)
+    order = np.argsort(found[..., 4] == PADDING, axis=1, kind="stable")
     return np.take_along_axis(found, order[..., None], axis=1)
 
 
 def resize(split: Split, size: Size) -> Split:
     """Every image of a split to `size`, [n, h, w, c] to [n, *size, c], and the targets on it.
 
-    `mask` and `objects` are resized with the images (`resized_masks`, `resized_objects`). `present`
+    `mask`, `depth` and `objects` are resized with the images (`resized_masks`, `resized_objects`). `present`
     loses the classes whose last box the crop has cut off; it is kept where there are no boxes.
     Labels and other targets stay as they are.
 
@@ -98,14 +99,14 @@ def resize(split: Split, size: Size) -> Split:
         return split
     targets = dict(split.targets)
     for name, values in targets.items():
-        if name not in (MASK, OBJECTS, PRESENT) and values.shape[1:3] == old:
+        if name not in (MASK, DEPTH, OBJECTS, PRESENT) and values.shape[1:3] == old:
             raise ValueError(
                 f"target {name!r} has the height and width of the images, {list(old)}, and only "
-                f"{MASK!r} and {OBJECTS!r} are resized with them; take size=None, or resize both "
+                f"{MASK!r}, {DEPTH!r} and {OBJECTS!r} are resized with them; take size=None, or resize both "
                 "before they become a split"
             )
-    if MASK in targets:
-        targets[MASK] = resized_masks(targets[MASK], size)
+    for name in {MASK, DEPTH} & set(targets):
+        targets[name] = resized_masks(targets[name], size)
     if OBJECTS in targets:
         before, after = targets[OBJECTS], resized_objects(targets[OBJECTS], old, size)
         targets[OBJECTS] = after

@@ -1,10 +1,12 @@
-"""Targets of dense and set-valued tasks, under three names that mean the same everywhere.
+"""Targets of dense and set-valued tasks, under four names that mean the same everywhere.
 
 objects   float32 [n, M, 5]  rows (x0, y0, x1, y1, class): a box in pixels, half open
                              (x1 - x0 is its width); class -1 and zeros fill the rest of M rows
 mask      uint8 [n, h, w]    the class of every pixel; 255 is nothing, and is left out of
                              losses and scores
 present   int32 [n, k]       1 where class k is in the picture
+depth     float32 [n, h, w]  the distance of every pixel, any unit; unknown where it is not finite,
+                             0 or less: left out of losses and scores
 """
 
 from __future__ import annotations
@@ -16,27 +18,27 @@ from jaxtyping import Int
 
 from gan_mtl.data.arrays import HIDDEN, Split
 
-OBJECTS, MASK, PRESENT = "objects", "mask", "present"
+OBJECTS, MASK, PRESENT, DEPTH = "objects", "mask", "present", "depth"
 IGNORE = 255  # of a mask: no class, never trained on, never scored
 PADDING = -1  # the class of a row of `objects` that is none
 UNKNOWN = -2  # the class of all rows of an image whose objects may not be seen
 
 
 def check_targets(split: Split, num_classes: int | Mapping[str, int], where: str = "") -> None:
-    """Raises ValueError unless `objects`, `mask` and `present` are what they should be.
+    """Raises ValueError unless `objects`, `mask`, `present` and `depth` are what they should be.
 
     Other targets are not looked at. A picture without objects is no error.
 
     Args:
-        split: [n, h, w, c]; any of the three targets may be absent.
+        split: [n, h, w, c]; any of the four targets may be absent.
         num_classes: k, with classes 0 .. k - 1; a number for each target by name where they
-            differ, as where a mask has a class more for the background.
+            differ, as where a mask has a class more for the background; `depth` has none.
         where: stands before the target's name in an error, such as a file name.
 
     Raises:
         ValueError: for another dtype or shape, a box outside the picture or without an area, a
-            class outside the range, and a mask without a pixel that counts; with the target, the
-            example, the value and the remedy.
+            class outside the range, and a mask or a depth without a pixel that counts; with the
+            target, the example, the value and the remedy.
     """
     for name, check in ((OBJECTS, _check_objects), (MASK, _check_mask), (PRESENT, _check_present)):
         if name in split.targets:
@@ -44,17 +46,19 @@ def check_targets(split: Split, num_classes: int | Mapping[str, int], where: str
             if k is None:
                 raise ValueError(f"{where}num_classes={num_classes} has no number for {name!r}")
             check(split, split.targets[name], k, f"{where}target {name!r}")
+    if DEPTH in split.targets:
+        _check_depth(split, split.targets[DEPTH], f"{where}target {DEPTH!r}")
 
 
 def hide_targets(split: Split, name: str, visible_indices: Int[np.ndarray, " m"]) -> Split:
     """The same examples, with one target hidden but in those at `visible_indices`.
 
-    Hidden is what its loss leaves out: a mask of 255, objects of class -2, -1 elsewhere. What is
+    Hidden is what its loss leaves out: a mask of 255, objects of class -2, a depth of 0, -1 elsewhere. What is
     hidden is gone, so that nothing downstream can read it.
 
     Args:
         split: with the target.
-        name: of an integer target, or `objects`.
+        name: of an integer target, `objects` or `depth`.
         visible_indices: distinct positions, 0 .. n - 1; empty hides all.
 
     Raises:
@@ -72,6 +76,8 @@ def hide_targets(split: Split, name: str, visible_indices: Int[np.ndarray, " m"]
         hidden[..., 4] = UNKNOWN
     elif name == MASK:
         hidden = np.full_like(values, IGNORE)
+    elif name == DEPTH:
+        hidden = np.zeros_like(values)
     elif np.issubdtype(values.dtype, np.signedinteger):
         hidden = np.full_like(values, HIDDEN)
     else:
@@ -122,6 +128,16 @@ def _check_mask(split: Split, mask: np.ndarray, k: int, what: str) -> None:
 def _check_present(split: Split, present: np.ndarray, k: int, what: str) -> None:
     _check_form(present, np.int32, (split.num_examples, k), what)
     _refuse((present != 0) & (present != 1), present, what, "give 1 where a class is, 0 elsewhere")
+
+
+def _check_depth(split: Split, depth: np.ndarray, what: str) -> None:
+    _check_form(depth, np.float32, (split.num_examples, *split.images.shape[1:3]), what)
+    nothing = np.flatnonzero(~(np.isfinite(depth) & (depth > 0)).any(axis=(1, 2)))
+    if nothing.size:
+        raise ValueError(
+            f"{what}: example {nothing[0]} has no pixel of a finite depth above 0, so that it has "
+            "no loss and no score; leave it out"
+        )
 
 
 def _check_form(values: np.ndarray, dtype: type, shape: tuple[int | None, ...], what: str) -> None:

@@ -30,6 +30,7 @@ from gan_mtl.games.tasks import class_task as class_task
 from gan_mtl.games.tasks import entropy_task as entropy_task
 from gan_mtl.games.tasks import rotation_task as rotation_task
 from gan_mtl.games.tasks import shift as shift
+from gan_mtl.games.vision_tasks import depth_task as depth_task
 from gan_mtl.games.vision_tasks import detection_task as detection_task
 from gan_mtl.games.vision_tasks import presence_task as presence_task
 from gan_mtl.games.vision_tasks import reconstruction_task as reconstruction_task

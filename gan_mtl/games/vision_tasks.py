@@ -1,7 +1,7 @@
 """Tasks that ask what is in an image, where it is, and what every pixel is of.
 
 Their batch entries are the targets of data sets such as `digit_scenes`: `present`, `objects`,
-`mask`. Heads take the maps of a trunk (`nets.ConvPyramid`, `nets.ResNetPyramid`).
+`mask`, `depth`. Heads take the maps of a trunk (`nets.ConvPyramid`, `nets.ResNetPyramid`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from gan_mtl.games.tasks import Task
 from gan_mtl.losses.centres import centre_loss
+from gan_mtl.losses.depth import scale_invariant_log
 from gan_mtl.losses.segmentation import pixel_cross_entropy, soft_dice
 from gan_mtl.losses.tasks import binary_cross_entropy, l2
 from gan_mtl.types import Coefficient, Loss, Network
@@ -86,6 +87,22 @@ def segmentation_task(
         classifies=False,
         **options,
     )
+
+
+def depth_task(
+    head: Network, *, lam: float = 0.5, weight: Coefficient = 1.0, **options
+) -> Task:
+    """The distance of every pixel: `depth`, shape [n, h, w]; unknown where not finite or <= 0.
+
+    Args:
+        head: the logarithm of the depth, as of `nets.DenseHead(1, size)`.
+        lam: lambda of `losses.scale_invariant_log`: how far a common factor is forgiven.
+    """
+
+    def loss(outputs: Float[Array, "n h w 1"], depth: Float[Array, "n h w"]) -> Loss:
+        return scale_invariant_log(outputs[..., 0], depth, lam)
+
+    return Task("depth", head, loss, targets="depth", weight=weight, classifies=False, **options)
 
 
 def reconstruction_task(head: Network, *, weight: Coefficient = 1.0, **options) -> Task:

@@ -39,6 +39,7 @@ from gan_mtl.losses.conditional import crammer_singer as crammer_singer
 from gan_mtl.losses.conditional import data_to_data as data_to_data
 from gan_mtl.losses.conditional import multi_hinge_disc as multi_hinge_disc
 from gan_mtl.losses.conditional import multi_hinge_gen as multi_hinge_gen
+from gan_mtl.losses.depth import scale_invariant_log as scale_invariant_log
 from gan_mtl.losses.energies import BeganState as BeganState
 from gan_mtl.losses.energies import began as began
 from gan_mtl.losses.energies import began_init as began_init

@@ -9,6 +9,8 @@ from gan_mtl.metrics.conditional import (
     classification_accuracy_score as classification_accuracy_score,
 )
 from gan_mtl.metrics.conditional import intra_class_frechet as intra_class_frechet
+from gan_mtl.metrics.depth import DepthReport as DepthReport
+from gan_mtl.metrics.depth import DepthScores as DepthScores
 from gan_mtl.metrics.detection import DetectionReport as DetectionReport
 from gan_mtl.metrics.detection import DetectionScores as DetectionScores
 from gan_mtl.metrics.detection import average_precision as average_precision

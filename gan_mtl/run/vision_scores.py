@@ -1,7 +1,7 @@
 """Scores of heads on maps: what is in an image, where, and every pixel; for an `evaluate`.
 
-The heads are those of `games.presence_task`, `detection_task` and `segmentation_task`, the targets
-`present`, `objects` and `mask` of the split.
+The heads are those of `games.presence_task`, `detection_task`, `segmentation_task` and `depth_task`,
+the targets `present`, `objects`, `mask` and `depth` of the split.
 """
 
 from __future__ import annotations
@@ -92,6 +92,22 @@ def segmentation_scores(
         f"{head}_pixel_accuracy": report.pixel_accuracy,
         f"{head}_mean_dice": report.mean_dice,
         f"{head}_iou": report.iou.tolist(),
+    }
+
+
+def depth_scores(
+    e: Evaluation, split: Split | None = None, *, head: str = "depth"
+) -> dict[str, Any]:
+    """Mean relative error, root mean square, share within a factor of 1.25, of all known pixels."""
+    scores = metrics.DepthScores()
+    for part in _slices(split or e.dataset.test):
+        depths = np.exp(e.predict(head, part.images)[..., 0].astype(np.float64))
+        scores = scores.add(part.targets["depth"], depths)
+    report = scores.report()
+    return {
+        f"{head}_absolute_relative": report.absolute_relative,
+        f"{head}_rmse": report.rmse,
+        f"{head}_delta": report.delta,
     }
 
 

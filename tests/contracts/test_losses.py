@@ -17,6 +17,7 @@ from gan_mtl.losses import (
     augment,
     centres,
     conditional,
+    depth,
     energies,
     information,
     label_maps,
@@ -157,6 +158,11 @@ CASES = {
         MAPS[:1],
         (N,),
     ),
+    "scale_invariant_log": (
+        lambda x: depth.scale_invariant_log(x[..., 0], 0.5 + MASK).values,
+        MAPS[:1],
+        (N,),
+    ),
     "soft_dice": (lambda x: segmentation.soft_dice(x, MASK), MAPS[:1], (N,)),
     "oasis_disc": (lambda r, f: label_maps.oasis_disc(r, f, MASK, jnp.ones(K)), MAPS, (N,)),
     "oasis_gen": (lambda f: label_maps.oasis_gen(f, MASK, jnp.ones(K)), MAPS[:1], (N,)),
@@ -178,7 +184,7 @@ OTHERWISE = {  # states and sizes, pairs (above, by half), and what keeps its ar
 MODULES = {
     *(adversarial, augment, conditional, energies, information, latent, path_lengths),
     *(penalties, regularizers, semi_supervised, sharing, stabilisers, tasks),
-    *(centres, label_maps, segmentation),
+    *(centres, depth, label_maps, segmentation),
 }
 
 

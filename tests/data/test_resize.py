@@ -88,7 +88,25 @@ def test_present_loses_classes_with_their_last_box():
 def test_other_targets_stay_and_those_like_images_are_refused(toy):
     kept = toy._replace(targets={"left": toy.labels, "vector": np.zeros((40, 4), np.float32)})
     assert list(resize(kept, 8).targets) == ["left", "vector"]
-    depth = toy._replace(targets={"depth": np.zeros((40, 4, 4, 1), np.float32)})
-    assert resize(depth, 4) is depth
-    with pytest.raises(ValueError, match=r"target 'depth' has the height and width.*size=None"):
-        resize(depth, 8)
+    flow = toy._replace(targets={"flow": np.zeros((40, 4, 4, 1), np.float32)})
+    assert resize(flow, 4) is flow
+    with pytest.raises(ValueError, match=r"target 'flow' has the height and width.*size=None"):
+        resize(flow, 8)
+
+
+def test_depths_are_those_of_the_nearest_pixel():
+    """Never a mean of two surfaces, nor of one and what is unknown."""
+    depth = np.array([[1, 2, 9, 0], [3, np.nan, 9, 9]], np.float32)[None]
+    split = Split(np.zeros((1, 2, 4, 1), np.uint8), np.zeros(1, np.int32), {"depth": depth})
+    found = resize(split, (4, 8)).targets["depth"]
+    np.testing.assert_array_equal(found, depth.repeat(2, axis=1).repeat(2, axis=2))
+    cropped = resize(split, 2).targets["depth"]
+    np.testing.assert_array_equal(cropped, depth[:, :, 1:3])
+    assert found.dtype == np.float32
+
+
+def test_hidden_objects_stay_hidden():
+    """Not an image without objects, which would teach that there are none."""
+    hidden = np.zeros((2, 2, 5), np.float32)
+    hidden[..., 4] = -2
+    np.testing.assert_array_equal(resized_objects(hidden, (4, 8), 8), hidden)

@@ -26,7 +26,7 @@ def test_what_is_good_passes():
     mask[1] = 2
     present = np.array([[1, 0, 0], [0, 0, 0]], np.int32)
     good = {"objects": boxes((0, 0, 8, 6, 2), (7.5, 0, 8, 0.5, 0)), "mask": mask}
-    check_targets(split_of(**good, present=present, depth=np.zeros((2, 3))), 3)
+    check_targets(split_of(**good, present=present, other=np.zeros((2, 3))), 3)
     check_targets(split_of(**good), {"objects": 3, "mask": 3})
     check_targets(split_of(), 3)
 
@@ -103,6 +103,20 @@ def test_a_mask_without_a_pixel_that_counts():
         check_targets(split_of(mask=mask), 3)
 
 
+def test_depths():
+    """Unknown pixels are fine, in whatever way they are written; an image of them is not."""
+    depth = np.full((2, 6, 8), np.nan, np.float32)
+    depth[:, 0, :4] = 0, -1, np.inf, 2.5
+    check_targets(split_of(depth=depth), {})
+    with pytest.raises(ValueError, match=r"'depth' has dtype float64; give float32"):
+        check_targets(split_of(depth=depth.astype(np.float64)), 3)
+    with pytest.raises(ValueError, match=r"'depth' has shape \[2, 6, 7\]; give \[2, 6, 8\]"):
+        check_targets(split_of(depth=depth[..., 1:]), 3)
+    depth[1, 0, 3] = 0
+    with pytest.raises(ValueError, match="a.npz: target 'depth': example 1 has no pixel.*leave it"):
+        check_targets(split_of(depth=depth), 3, "a.npz: ")
+
+
 def test_bad_tags():
     with pytest.raises(ValueError, match=r"'present': example 1 has 2 at \[0\]; give 1 where"):
         check_targets(split_of(present=np.array([[0, 1], [2, 0]], np.int32)), 2)
@@ -117,9 +131,9 @@ def test_hidden_targets_are_gone_and_the_others_stay():
         objects=boxes((0, 0, 8, 6, 2), EMPTY, (1, 1, 3, 3, 0)),
         mask=mask,
         present=np.array([[0, 0, 1], [1, 0, 0]], np.int32),
-        depth=np.zeros((2, 3), np.float32),
+        depth=np.arange(1, 97, dtype=np.float32).reshape(2, 6, 8),
     )
-    for name, nothing in (("objects", -2), ("mask", 255), ("present", -1)):
+    for name, nothing in (("objects", -2), ("mask", 255), ("present", -1), ("depth", 0)):
         hidden = hide_targets(full, name, np.array([1]))
         other = {**full.targets, name: np.roll(full.targets[name], 1, axis=0)}
         other[name][1] = full.targets[name][1]
@@ -135,10 +149,10 @@ def test_hidden_targets_are_gone_and_the_others_stay():
 
 
 def test_what_cannot_be_hidden_is_refused_by_name():
-    split = split_of(depth=np.zeros((2, 3), np.float32), mask=np.zeros((2, 6, 8), np.uint8))
-    with pytest.raises(ValueError, match=r"target 'boxes' is not one of \['depth', 'mask'\]"):
+    split = split_of(angle=np.zeros((2, 3), np.float32), mask=np.zeros((2, 6, 8), np.uint8))
+    with pytest.raises(ValueError, match=r"target 'boxes' is not one of \['angle', 'mask'\]"):
         hide_targets(split, "boxes", np.array([0]))
-    with pytest.raises(ValueError, match="target 'depth' of dtype float32 has no value"):
-        hide_targets(split, "depth", np.array([0]))
+    with pytest.raises(ValueError, match="target 'angle' of dtype float32 has no value"):
+        hide_targets(split, "angle", np.array([0]))
     with pytest.raises(ValueError, match=r"visible_indices holds 2; the split has"):
         hide_targets(split, "mask", np.array([0, 2]))

@@ -37,7 +37,7 @@ def mean(loss):
 
 def test_every_task_has_its_row(played):
     found = played(zoo.batch())
-    assert set(found) == {"presence", "detection", "segmentation", "reconstruction"}
+    assert set(found) == {"presence", "detection", "segmentation", "reconstruction", "depth"}
     assert all(bool(jnp.isfinite(mean(loss))) for loss in found.values())
 
 
@@ -52,9 +52,10 @@ def test_ignored_pixels_and_hidden_objects_teach_nothing(played):
             half[:, None, None], batch["objects"], batch["objects"].at[..., 4].set(HIDDEN_OBJECTS)
         ),
         "present": jnp.where(half[:, None], batch["present"], -1),
+        "depth": jnp.where(half[:, None, None], batch["depth"], 0.0),
     }
     found, whole = played(hidden), played(batch)
-    for name in ("presence", "detection"):
+    for name in ("presence", "detection", "depth"):
         np.testing.assert_allclose(mean(found[name]), whole[name][0][:4].mean(), rtol=1e-5)
         np.testing.assert_array_equal(found[name][1], half)
     values, mask = (x[:4] for x in whole["segmentation"])
