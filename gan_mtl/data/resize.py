@@ -2,7 +2,8 @@
 
 The longer side is cropped about the centre to the wanted aspect ratio; then comes Pillow's Lanczos
 filter, which averages when it shrinks (no aliasing). Frechet distances depend on such choices.
-Targets that lie on the picture go with it: masks and depths by the nearest pixel, boxes by their corners.
+Targets that lie on the picture go with it: masks and depths by the nearest pixel, boxes by their
+corners.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def resized(image: UInt8[np.ndarray, "h w c"], size: Size) -> UInt8[np.ndarray, 
 
 
 def resized_masks(masks: Num[np.ndarray, "n h w"], size: Size) -> Num[np.ndarray, "n h2 w2"]:
-    """Classes or depths of pixels to `size`, cropped as `resized` crops, each from the nearest pixel."""
+    """Classes or depths to `size`, cropped as `resized` crops, each from the nearest pixel."""
     height, width = height_width(size)
     if masks.shape[1:] == (height, width):
         return masks
@@ -86,9 +87,9 @@ def resized_objects(
 def resize(split: Split, size: Size) -> Split:
     """Every image of a split to `size`, [n, h, w, c] to [n, *size, c], and the targets on it.
 
-    `mask`, `depth` and `objects` are resized with the images (`resized_masks`, `resized_objects`). `present`
-    loses the classes whose last box the crop has cut off; it is kept where there are no boxes.
-    Labels and other targets stay as they are.
+    `mask`, `depth` and `objects` are resized with the images (`resized_masks`, `resized_objects`).
+    `present` loses the classes whose last box the crop has cut off; it is kept where there are no
+    boxes. Labels and other targets stay as they are.
 
     Raises:
         ValueError: for another target of the images' height and width: whether it may be averaged
@@ -102,8 +103,8 @@ def resize(split: Split, size: Size) -> Split:
         if name not in (MASK, DEPTH, OBJECTS, PRESENT) and values.shape[1:3] == old:
             raise ValueError(
                 f"target {name!r} has the height and width of the images, {list(old)}, and only "
-                f"{MASK!r}, {DEPTH!r} and {OBJECTS!r} are resized with them; take size=None, or resize both "
-                "before they become a split"
+                f"{MASK!r}, {DEPTH!r} and {OBJECTS!r} are resized with them; take size=None, or "
+                "resize both before they become a split"
             )
     for name in {MASK, DEPTH} & set(targets):
         targets[name] = resized_masks(targets[name], size)

@@ -53,8 +53,8 @@ def check_targets(split: Split, num_classes: int | Mapping[str, int], where: str
 def hide_targets(split: Split, name: str, visible_indices: Int[np.ndarray, " m"]) -> Split:
     """The same examples, with one target hidden but in those at `visible_indices`.
 
-    Hidden is what its loss leaves out: a mask of 255, objects of class -2, a depth of 0, -1 elsewhere. What is
-    hidden is gone, so that nothing downstream can read it.
+    Hidden is what its loss leaves out: a mask of 255, objects of class -2, a depth of 0, -1
+    elsewhere. What is hidden is gone, so that nothing downstream can read it.
 
     Args:
         split: with the target.

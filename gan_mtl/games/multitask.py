@@ -59,7 +59,8 @@ def multitask(
 
     Returns:
         A game with `predict[name]` for every task and `predict["features"]`, or
-        `predict["features/<name>"]` where tasks have features of their own.
+        `predict["features/<name>"]` where tasks have features of their own; and with what else an
+        architecture can be asked (MTAN's masks).
 
     Raises:
         ValueError: for a task with a `fake_weight`, an architecture made for other tasks, rows of
@@ -170,7 +171,7 @@ def _predictions(plan: Architecture, tasks: tuple[Task, ...]):
         asked = tasks_lib.predictions((task,), functools.partial(features, task.name))
         seen = "features" if plan.common else f"features/{task.name}"
         predict.update({seen: asked["features"], task.name: asked[task.name]})
-    return predict
+    return {**predict, **plan.predict}
 
 
 def _check(plan: Architecture, tasks: tuple[Task, ...], rows: Rows) -> None:

@@ -313,7 +313,7 @@ def predictions(tasks: tuple[Task, ...], features: Callable) -> dict[str, Callab
         return features(variables, images, context.fold("trunk"))[0]
 
     def predict(task: Task, variables: Variables, images: Array, context: Context) -> Array:
-        found = hidden(variables, images, context)
+        found = variables.tap(hidden(variables, images, context))
         return variables.apply(task.head, task.group, found, context=context.fold(task.name))[0]
 
     return {"features": hidden, **{t.name: functools.partial(predict, t) for t in owning(tasks)}}

@@ -16,10 +16,11 @@ from gan_mtl.types import Loss
 def scale_invariant_log(
     log_depths: Float[Array, "n h w"], depths: Float[Array, "n h w"], lam: float = 0.5
 ) -> Loss:
-    r""":math:`\frac{1}{m} \sum d^2 - \frac{\lambda}{m^2} (\sum d)^2` over an image's m known pixels.
+    r""":math:`\frac{1}{m} \sum d^2 - \frac{\lambda}{m^2} (\sum d)^2` over an image's known pixels.
 
-    d is the difference of the logarithms. With lambda = 0 this is the mean square of d, with 1 its
-    variance, which no factor common to all predicted depths changes; the paper trains with 0.5.
+    m is their number, d the difference of the logarithms. With lambda = 0 this is the mean square
+    of d, with 1 its variance, which no factor common to all predicted depths changes; the paper
+    trains with 0.5.
 
     Args:
         log_depths: natural logarithms of the predicted depths, as a head gives them.

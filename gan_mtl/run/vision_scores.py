@@ -1,7 +1,7 @@
 """Scores of heads on maps: what is in an image, where, and every pixel; for an `evaluate`.
 
-The heads are those of `games.presence_task`, `detection_task`, `segmentation_task` and `depth_task`,
-the targets `present`, `objects`, `mask` and `depth` of the split.
+The heads are those of `games.presence_task`, `detection_task`, `segmentation_task`, `depth_task`,
+the targets `present`, `objects`, `mask`, `depth` of the split.
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ class Architecture(NamedTuple):
         its head. A group of one task alone is private: no weighting sees conflicts in it.
     objectives: penalties of its own; the losses of a task's pass, or of every pass, hold them.
     frozen: groups that nothing trains, on purpose.
+    predict: what else it can be asked, by name, `(variables, images, context) -> outputs`.
     common: whether all tasks get the same features, so that `Rows("features")` means something.
     """
 
@@ -55,6 +56,7 @@ class Architecture(NamedTuple):
     objectives: Mapping[str, Objective] = {}
     frozen: tuple[str, ...] = ()
     common: bool = False
+    predict: Mapping[str, Callable[..., Any]] = {}
 
 
 def from_forward(

@@ -5,7 +5,10 @@ Liu, Johns, Davison, "End-To-End Multi-Task Learning with Attention", CVPR 2019.
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
+
+import jax.numpy as jnp
 
 from gan_mtl.games.architectures.architecture import (
     Architecture,
@@ -36,6 +39,10 @@ def mtan(
             block, groups `attention/<task>/<block>`, private.
         link: `(attended, u) -> linked`, `nets.AttentionLink`: f^j, which brings what a task
             attended to in the block before to the shape of u; groups `link/<block>`, shared.
+
+    Returns:
+        An architecture that can also be asked for `attention/<task>`: the masks a_i^j, one for
+        every block, of the shape of its p.
     """
     shared = tuple(f"trunk/{j}/{part}" for j in range(len(blocks)) for part in Block._fields)
     shared += tuple(f"link/{j}" for j in range(1, len(blocks)))
@@ -56,7 +63,22 @@ def mtan(
                 )
         return Represented(attended), variables
 
+    def masks(task, variables, images, context):
+        p, attended, found = images, None, []
+        for j, block in enumerate(blocks):
+            u, _ = run(variables, block.first, f"trunk/{j}/first", p, context=context)
+            p, _ = run(variables, block.rest, f"trunk/{j}/rest", u, context=context)
+            linked = None
+            if j > 0:
+                linked, _ = run(variables, link, f"link/{j}", attended, u, context=context)
+            inputs = u, jnp.ones_like(p), linked  # a * 1: the mask does not look at p
+            mask, _ = run(variables, attention, f"attention/{task}/{j}", *inputs, context=context)
+            found.append(mask)
+            attended = mask * p
+        return tuple(found)
+
     def groups(task):
         return shared + tuple(f"attention/{task}/{j}" for j in range(len(blocks)))
 
-    return from_forward(tasks, forward, groups)
+    plan = from_forward(tasks, forward, groups)
+    return plan._replace(predict={f"attention/{t}": functools.partial(masks, t) for t in tasks})

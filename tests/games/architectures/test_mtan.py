@@ -89,3 +89,25 @@ def test_blocks_that_do_not_fit_are_refused():
         nets.Attention().init(tiny.KEY, u, p, context=tiny.context())
     with pytest.raises(ValueError, match=r"not to \(2, 3, 3, 1\); blocks"):
         nets.AttentionLink().init(tiny.KEY, u, jnp.ones((2, 3, 3, 1)), context=tiny.context())
+
+
+def test_masks_are_what_was_attended_to_over_what_was_there():
+    """In evaluation; a game of the architecture can be asked for them."""
+    unit, join = tiny.linen(nets.Attention()), tiny.linen(nets.AttentionLink())
+    plan = arch.mtan(tiny.TASKS, tiny.BLOCKS, unit, join)
+    variables, x = tiny.started(plan)
+    asked = tiny.context(train=False)
+    p = tiny.run_places(variables, "trunk/0/first", np.asarray(x))
+    p = [tiny.run_places(variables, "trunk/0/rest", p)]
+    p.append(tiny.run_places(variables, "trunk/1/first", p[0], stride=2))
+    p[1] = tiny.run_places(variables, "trunk/1/rest", p[1])
+    attended = tiny.features(plan, variables, x, train=False)
+    for t in tiny.TASKS:
+        masks = plan.predict[f"attention/{t}"](variables, x, asked)
+        assert [m.shape for m in masks] == [q.shape for q in p]
+        assert all(((m > 0) & (m < 1)).all() for m in masks)
+        np.testing.assert_allclose(masks[1] * p[1], attended[t], rtol=1e-3, atol=1e-5)
+    assert not np.allclose(
+        *(plan.predict[f"attention/{t}"](variables, x, asked)[0] for t in tiny.TASKS)
+    )
+    assert {"attention/a", "attention/b"} < set(tiny.game("mtan").predict)
