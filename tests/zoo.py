@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_mtl import draws, games, mtl, nets
+from gan_mtl import draws, games, losses, mtl, nets
 from gan_mtl.games import (
     Adversary,
     Augment,
@@ -310,6 +310,32 @@ def vision():
     return multitask(linen(trunk), tasks, optax.adam(1e-3), weighting=mtl.upgrad(), rows=rows)
 
 
+def judged_maps():
+    """A segmenter and its discriminator of maps, under flips of images and masks together."""
+    tasks = (
+        games.segmentation_task(linen(nets.DenseHead(CLASSES, 2, 6, None))),
+        games.reconstruction_task(linen(nets.DenseHead(1, 2, 6, None)), weight=0.5),
+    )
+    disc = linen(nets.MapDiscriminator((4,)))
+    game = games.segmentation_adversary(
+        linen(nets.ConvPyramid((6,), norm="batch")), tasks, disc, adam(), weight=0.1, tau=0.9
+    )
+    return games.augmented(game, functools.partial(games.crop_and_flip, size=(4, 4)))
+
+
+def segan():
+    """SegAN: a critic's features at several scales, bounded by its spectral norms."""
+    task = games.segmentation_task(linen(nets.DenseHead(CLASSES, 2, 6, None)))
+    critic = nets.MapDiscriminator((4, 4), outputs="features", spectral=True)
+    return games.segmentation_adversary(
+        linen(nets.ConvPyramid((6,))),
+        (task,),
+        linen(critic),
+        adam(),
+        adversarial=losses.multi_scale_l1,
+    )
+
+
 def at_once():
     return games.at_once(unconditional())
 
@@ -341,6 +367,8 @@ GAMES = {
         task_gans,
         several_discriminators,
         vision,
+        judged_maps,
+        segan,
         at_once,
     )
 }

@@ -4,6 +4,8 @@ from gan_mtl.games import architectures as architectures
 from gan_mtl.games import gan_rows as gan_rows
 from gan_mtl.games.adversaries import Adversary as Adversary
 from gan_mtl.games.adversaries import MultiPlayers as MultiPlayers
+from gan_mtl.games.augmented import augmented as augmented
+from gan_mtl.games.augmented import crop_and_flip as crop_and_flip
 from gan_mtl.games.combined import combined as combined
 from gan_mtl.games.gan import Extras as Extras
 from gan_mtl.games.gan import gan as gan
@@ -21,6 +23,9 @@ from gan_mtl.games.scenes import Penalty as Penalty
 from gan_mtl.games.scenes import Row as Row
 from gan_mtl.games.scenes import Scene as Scene
 from gan_mtl.games.scenes import Unroll as Unroll
+from gan_mtl.games.segmentation_adversary import (
+    segmentation_adversary as segmentation_adversary,
+)
 from gan_mtl.games.semi_supervised import Weights as Weights
 from gan_mtl.games.semi_supervised import semi_supervised as semi_supervised
 from gan_mtl.games.simultaneous import at_once as at_once

@@ -30,6 +30,11 @@ def _check_kinds(plan: Plan) -> None:
         if not isinstance(given, kinds) and (given is not None or name == ADVERSARIAL):
             wanted = " or ".join(kind.__name__ for kind in kinds)
             raise TypeError(f"{name}={given!r}: expected {wanted}, such as {remedy}.")
+    if plan.adversarial.reads == "features":
+        raise ValueError(
+            "adversarial: this loss compares the features of two label maps of one image; play it "
+            "in segmentation_adversary(), and take losses.non_saturating, hinge, ... here."
+        )
     for name in ("disc_rows", "gen_rows"):
         for row in getattr(plan, name):
             if not isinstance(row, Row):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -99,6 +100,13 @@ def multitask(
 
 
 def _losses(plan: Architecture, tasks: tuple[Task, ...], variables, batch, context) -> Outcome:
+    return losses_and_outputs(plan, tasks, variables, batch, context)[0]
+
+
+def losses_and_outputs(
+    plan: Architecture, tasks: tuple[Task, ...], variables, batch, context
+) -> tuple[Outcome, dict[str, Any]]:
+    """The turn's outcome, and what the head of every task said, for games that judge it further."""
     known, terms, variables = _represent(plan, tasks, variables, batch, context)
     common, tapped = tasks_lib.common_source(tasks), None
     if common and plan.common:
@@ -111,16 +119,16 @@ def _losses(plan: Architecture, tasks: tuple[Task, ...], variables, batch, conte
         terms.update({name: loss for name, loss in seen.losses.items() if name not in terms})
         return seen.features[owner], variables
 
-    found, metrics = {}, {}
+    found, metrics, outputs = {}, {}, {}
     for task in tasks:
         owner = _owner(task)
         ready = {} if tasks_lib.changes(task) else {task.source: known[task.source][owner]}
         features = functools.partial(alone, owner)
         played, variables = tasks_lib.play(task, features, ready, variables, batch, context)
-        found[task.name] = played.loss
+        found[task.name], outputs[task.name] = played.loss, played.outputs
         if played.accuracy is not None:
             metrics[f"{task.name}_accuracy"] = played.accuracy
-    return Outcome({**found, **terms}, variables, metrics, tapped)
+    return Outcome({**found, **terms}, variables, metrics, tapped), outputs
 
 
 def _represent(plan: Architecture, tasks: tuple[Task, ...], variables, batch, context):

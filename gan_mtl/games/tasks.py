@@ -144,10 +144,11 @@ def changes(task: Task) -> bool:
 
 
 class Played(NamedTuple):
-    """A task's loss and accuracy over a batch."""
+    """A task's loss and accuracy over a batch, and what its head said."""
 
     loss: Loss
     accuracy: Loss | None
+    outputs: Array | None = None
 
 
 def play(
@@ -180,7 +181,7 @@ def play(
     else:
         hidden = known[task.source]
     outputs, variables = variables.apply(task.head, task.group, hidden, context=context)
-    return judge(task, outputs, targets), variables
+    return judge(task, outputs, targets)._replace(outputs=outputs), variables
 
 
 def judge(task: Task, outputs: Array, targets: Array) -> Played:

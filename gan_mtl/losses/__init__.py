@@ -54,6 +54,7 @@ from gan_mtl.losses.label_maps import oasis_disc as oasis_disc
 from gan_mtl.losses.label_maps import oasis_gen as oasis_gen
 from gan_mtl.losses.latent import optimise_latents as optimise_latents
 from gan_mtl.losses.latent import unroll as unroll
+from gan_mtl.losses.multi_scale import multi_scale_l1 as multi_scale_l1
 from gan_mtl.losses.path_lengths import PathLengthState as PathLengthState
 from gan_mtl.losses.path_lengths import path_length as path_length
 from gan_mtl.losses.path_lengths import path_length_init as path_length_init
@@ -71,6 +72,7 @@ from gan_mtl.losses.regularizers import historical_averaging as historical_avera
 from gan_mtl.losses.regularizers import l2_sp as l2_sp
 from gan_mtl.losses.regularizers import orthogonal as orthogonal
 from gan_mtl.losses.segmentation import pixel_cross_entropy as pixel_cross_entropy
+from gan_mtl.losses.segmentation import scaled_map as scaled_map
 from gan_mtl.losses.segmentation import soft_dice as soft_dice
 from gan_mtl.losses.semi_supervised import entropy as entropy
 from gan_mtl.losses.semi_supervised import feature_matching as feature_matching

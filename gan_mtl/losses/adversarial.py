@@ -23,7 +23,7 @@ from gan_mtl.losses._inputs import logits_of, same_shape
 from gan_mtl.types import batch_statistic
 
 Logits = Float[Array, " n"]
-Reads = Literal["logits", "energies", "pixels"]
+Reads = Literal["logits", "energies", "pixels", "features"]
 
 
 class AdversarialLoss(NamedTuple):
@@ -35,7 +35,8 @@ class AdversarialLoss(NamedTuple):
         keyword `axis_name`, the pmap axis that their means go over (None under jit), and gradient
         accumulation refuses the pair.
     reads: what both functions take: "logits" [n], "energies" [n], which are low for what is taken
-        to be real (`energies`), or "pixels" [n, 1 + h w] (`pixels`).
+        to be real (`energies`), "pixels" [n, 1 + h w] (`pixels`), or "features", a tuple of arrays
+        [n, ...] (`multi_scale`).
     """
 
     disc: Callable[..., Logits]

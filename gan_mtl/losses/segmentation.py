@@ -1,4 +1,4 @@
-"""Losses of maps of classes: cross-entropy over what is not ignored, and soft Dice."""
+"""Maps of classes: cross-entropy over what is not ignored, soft Dice, and true maps as such."""
 
 from __future__ import annotations
 
@@ -77,6 +77,38 @@ def soft_dice(
     both, either = (p * q).sum(axis=(1, 2)), (p + q).sum(axis=(1, 2))
     share = (2 * both + smooth) / jnp.maximum(either + smooth, jnp.finfo(logits.dtype).tiny)
     return 1 - share.mean(axis=-1)
+
+
+def one_hot_map(mask: Int[Array, "n h w"], num_classes: int) -> Float[Array, "n h w k"]:
+    """1 at every pixel's class, in float32; zeros where a pixel is ignored."""
+    return jax.nn.one_hot(mask.astype(jnp.int32), num_classes)
+
+
+def scaled_map(
+    probabilities: Float[Array, "n h w k"], mask: Int[Array, "n h w"], tau: float
+) -> Float[Array, "n h w k"]:
+    r"""The true map made like a predicted one, so that it cannot be told by its ones and zeros.
+
+    The true class l of a pixel gets :math:`\bar y_l = \max(\tau, p_l)`, and the others, in
+    proportion, :math:`p_c (1 - \bar y_l) / (1 - p_l)`: of all distributions with at least
+    :math:`\tau` at l that which is nearest to p. The "Scaling" of Luc, Couprie, Chintala & Verbeek,
+    "Semantic Segmentation using Adversarial Networks", 2016, arXiv 1611.08408. No gradient.
+
+    Args:
+        probabilities: p, the predicted map.
+        mask: classes 0 .. k - 1, or 255 where a pixel is ignored: zeros there.
+        tau: in (0, 1]; 1 is one-hot.
+    """
+    if not 0 < tau <= 1:
+        raise ValueError(f"tau={tau}: expected the true class's least mass, in (0, 1]")
+    p = jax.lax.stop_gradient(wide("probabilities", probabilities))
+    true = one_hot_map(checked_mask(p, mask), p.shape[-1]).astype(p.dtype)
+    given = (p * true).sum(axis=-1, keepdims=True)
+    wanted = jnp.maximum(given, tau)
+    tiny = jnp.finfo(p.dtype).tiny
+    others = p * (1 - wanted) / jnp.maximum(1 - given, tiny)
+    seen = true.sum(axis=-1, keepdims=True)
+    return true * wanted + (seen - true) * others
 
 
 def checked_mask(logits: Array, mask: Array) -> Int[Array, "n h w"]:

@@ -49,6 +49,7 @@ from gan_mtl.nets.layers import leaky_relu as leaky_relu
 from gan_mtl.nets.layers import lecun as lecun
 from gan_mtl.nets.lenet import LeNetHead as LeNetHead
 from gan_mtl.nets.lenet import LeNetTrunk as LeNetTrunk
+from gan_mtl.nets.map_discriminator import MapDiscriminator as MapDiscriminator
 from gan_mtl.nets.map_heads import DenseHead as DenseHead
 from gan_mtl.nets.map_heads import MapClassifier as MapClassifier
 from gan_mtl.nets.maxout import Maxout as Maxout

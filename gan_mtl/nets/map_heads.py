@@ -52,14 +52,15 @@ class DenseHead(nn.Module):
 
     Attributes:
         out: number of channels.
-        size: height and width of the images.
+        size: height and width of the images; or, for images of any size, how many times the finest
+            map's they are.
         width: channels of the decoder.
         norm: of the decoder.
         dtype: compute dtype.
     """
 
     out: int
-    size: tuple[int, int]
+    size: tuple[int, int] | int
     width: int = 64
     norm: MapNorm = "group"
     dtype: Any = None
@@ -72,4 +73,7 @@ class DenseHead(nn.Module):
         x = PyramidDecoder(self.width, self.norm, dtype=self.dtype)(maps, context=context)
         x = Conv(self.out, 1, dtype=self.dtype, name="out")(x, context=context)
         x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        return jax.image.resize(x, (x.shape[0], *self.size, self.out), "bilinear")
+        n, h, w, _ = x.shape
+        times = self.size
+        size = (h * times, w * times) if isinstance(times, int) else times
+        return jax.image.resize(x, (n, *size, self.out), "bilinear")
