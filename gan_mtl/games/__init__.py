@@ -2,6 +2,7 @@
 
 from gan_mtl.games import architectures as architectures
 from gan_mtl.games import gan_rows as gan_rows
+from gan_mtl.games import layouts as layouts
 from gan_mtl.games.adversaries import Adversary as Adversary
 from gan_mtl.games.adversaries import MultiPlayers as MultiPlayers
 from gan_mtl.games.augmented import augmented as augmented
@@ -9,8 +10,15 @@ from gan_mtl.games.augmented import crop_and_flip as crop_and_flip
 from gan_mtl.games.combined import combined as combined
 from gan_mtl.games.gan import Extras as Extras
 from gan_mtl.games.gan import gan as gan
+from gan_mtl.games.map_players import MapOptimizers as MapOptimizers
+from gan_mtl.games.map_players import MapPlayers as MapPlayers
+from gan_mtl.games.map_players import Synthetic as Synthetic
+from gan_mtl.games.map_players import from_step as from_step
+from gan_mtl.games.map_players import labelled as labelled
 from gan_mtl.games.multi_adversarial import multi_adversarial as multi_adversarial
 from gan_mtl.games.multitask import multitask as multitask
+from gan_mtl.games.oasis import oasis as oasis
+from gan_mtl.games.pix2pix import pix2pix as pix2pix
 from gan_mtl.games.players import Latents as Latents
 from gan_mtl.games.players import Optimizers as Optimizers
 from gan_mtl.games.players import Players as Players

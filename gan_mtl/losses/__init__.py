@@ -52,6 +52,7 @@ from gan_mtl.losses.label_maps import label_mix_consistency as label_mix_consist
 from gan_mtl.losses.label_maps import label_mix_mask as label_mix_mask
 from gan_mtl.losses.label_maps import oasis_disc as oasis_disc
 from gan_mtl.losses.label_maps import oasis_gen as oasis_gen
+from gan_mtl.losses.label_maps import oasis_unlabelled as oasis_unlabelled
 from gan_mtl.losses.latent import optimise_latents as optimise_latents
 from gan_mtl.losses.latent import unroll as unroll
 from gan_mtl.losses.multi_scale import multi_scale_l1 as multi_scale_l1

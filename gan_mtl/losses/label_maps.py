@@ -88,6 +88,21 @@ def oasis_gen(
     return (weights * values).mean(axis=(1, 2))
 
 
+def oasis_unlabelled(real_outputs: Outputs) -> Float[Array, " n"]:
+    r"""Reals whose map nobody knows are of any class but "fake".
+
+    :math:`-\frac{1}{hw} \sum_{ij} \log (1 - D(x)_{ij,k+1})`. Not in the paper: at
+    every pixel the unlabelled part of Salimans et al., "Improved Techniques for Training GANs",
+    NeurIPS 2016.
+
+    Args:
+        real_outputs: logits, shape [n, h, w, k + 1].
+    """
+    logits = wide("real_outputs", real_outputs)
+    known = jax.nn.logsumexp(logits[..., :-1], axis=-1)
+    return (jax.nn.logsumexp(logits, axis=-1) - known).mean(axis=(1, 2))
+
+
 def label_mix_mask(mask: Masks, num_classes: int, context: Context) -> Bool[Array, "n h w"]:
     """Which image shows at a pixel: a fair coin for every class of every example.
 

@@ -72,12 +72,15 @@ from gan_mtl.nets.multitask import DSelectMixture as DSelectMixture
 from gan_mtl.nets.multitask import SoftmaxMixture as SoftmaxMixture
 from gan_mtl.nets.noise import Dropout as Dropout
 from gan_mtl.nets.noise import GaussianNoise as GaussianNoise
+from gan_mtl.nets.oasis import OASISDiscriminator as OASISDiscriminator
 from gan_mtl.nets.outputs import ContrastHead as ContrastHead
 from gan_mtl.nets.outputs import Head as Head
 from gan_mtl.nets.outputs import ProjectionHead as ProjectionHead
 from gan_mtl.nets.pacgan import PacGANGenerator as PacGANGenerator
 from gan_mtl.nets.pacgan import PacGANHead as PacGANHead
 from gan_mtl.nets.pacgan import PacGANTrunk as PacGANTrunk
+from gan_mtl.nets.pix2pix import PatchDiscriminator as PatchDiscriminator
+from gan_mtl.nets.pix2pix import Pix2PixGenerator as Pix2PixGenerator
 from gan_mtl.nets.pooled_conv import pooled_conv as pooled_conv
 from gan_mtl.nets.pyramid import ConvPyramid as ConvPyramid
 from gan_mtl.nets.pyramid import PyramidDecoder as PyramidDecoder
@@ -97,6 +100,8 @@ from gan_mtl.nets.sagan import sagan_trunk as sagan_trunk
 from gan_mtl.nets.salimans import SalimansGenerator as SalimansGenerator
 from gan_mtl.nets.salimans import salimans_head as salimans_head
 from gan_mtl.nets.salimans import salimans_trunk as salimans_trunk
+from gan_mtl.nets.spade import SPADE as SPADE
+from gan_mtl.nets.spade import SPADEGenerator as SPADEGenerator
 from gan_mtl.nets.spectral import power_iteration as power_iteration
 from gan_mtl.nets.state_dict import read_state_dict as read_state_dict
 from gan_mtl.nets.stylegan2 import StyleGenerator as StyleGenerator

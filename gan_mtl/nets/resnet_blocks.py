@@ -53,6 +53,7 @@ class GeneratorBlock(nn.Module):
         kernel_init, shortcut_init: initialisers of 3x3 and 1x1 kernels.
         norm_keywords: further attributes of a conditional norm, as pairs.
         dtype: compute dtype.
+        activation: ReLU.
     """
 
     features: int
@@ -63,6 +64,7 @@ class GeneratorBlock(nn.Module):
     shortcut_init: Initializer = glorot
     norm_keywords: tuple[tuple[str, Any], ...] = ()
     dtype: Any = None
+    activation: Activation = nn.relu
 
     @nn.compact
     def __call__(
@@ -77,7 +79,7 @@ class GeneratorBlock(nn.Module):
         keywords = {"spectral": self.spectral, **dict(self.norm_keywords), "dtype": self.dtype}
 
         def normalised(x: Array) -> Array:
-            return nn.relu(generator_norm(self.norm, x, condition, context, **keywords))
+            return self.activation(generator_norm(self.norm, x, condition, context, **keywords))
 
         resize = upsample if self.up else lambda x: x
         h = resize(normalised(x))

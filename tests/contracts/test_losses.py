@@ -22,6 +22,7 @@ from gan_mtl.losses import (
     information,
     label_maps,
     latent,
+    multi_scale,
     path_lengths,
     penalties,
     regularizers,
@@ -163,9 +164,15 @@ CASES = {
         MAPS[:1],
         (N,),
     ),
+    "feature_gap": (
+        lambda r, f: multi_scale.feature_gap((r, r[:, :2]), (f, f[:, :2])),
+        MAPS,
+        (N,),
+    ),
     "soft_dice": (lambda x: segmentation.soft_dice(x, MASK), MAPS[:1], (N,)),
     "oasis_disc": (lambda r, f: label_maps.oasis_disc(r, f, MASK, jnp.ones(K)), MAPS, (N,)),
     "oasis_gen": (lambda f: label_maps.oasis_gen(f, MASK, jnp.ones(K)), MAPS[:1], (N,)),
+    "oasis_unlabelled": (label_maps.oasis_unlabelled, MAPS[:1], (N,)),
     "label_mix_consistency": (
         lambda r, f: label_maps.label_mix_consistency(r + f, MASK > 1, r, f),
         MAPS,
@@ -178,13 +185,14 @@ OTHERWISE = {  # states and sizes, pairs (above, by half), and what keeps its ar
     *("began_update", "ada_init", "ada_update", "energy_based", "began"),
     *("diff_augment", "ada_augment", "unroll"),
     *("centre_targets", "gaussian_radius", "checked_mask", "class_balance", "label_mix_mask"),
+    *("one_hot_map", "scaled_map"),
 }
 
 
 MODULES = {
     *(adversarial, augment, conditional, energies, information, latent, path_lengths),
     *(penalties, regularizers, semi_supervised, sharing, stabilisers, tasks),
-    *(centres, depth, label_maps, segmentation),
+    *(centres, depth, label_maps, multi_scale, segmentation),
 }
 
 
