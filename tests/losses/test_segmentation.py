@@ -5,7 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_mtl.losses.segmentation import IGNORE, pixel_cross_entropy, soft_dice
+from gan_mtl.losses.segmentation import (
+    IGNORE,
+    one_hot_map,
+    pixel_cross_entropy,
+    scaled_map,
+    soft_dice,
+)
 
 RNG = np.random.default_rng(6)
 LOGITS = RNG.normal(size=(3, 4, 5, 3))
@@ -58,3 +64,33 @@ def test_masks_of_another_size_or_kind_are_refused(loss):
         loss(jnp.zeros((1, 2, 2, 3)), jnp.zeros((1, 2, 2)))
     with pytest.raises(ValueError, match="one for each of 3 classes, got shape"):
         pixel_cross_entropy(jnp.zeros((1, 2, 2, 3)), jnp.zeros((1, 2, 2), int), jnp.ones(2))
+
+
+def test_true_maps_are_one_hot_and_blank_where_ignored():
+    expected = np.eye(3)[np.where(SEEN, MASK, 0)] * SEEN[..., None]
+    np.testing.assert_array_equal(one_hot_map(jnp.asarray(MASK), 3), expected)
+
+
+def test_a_scaled_map_is_the_nearest_distribution_with_enough_at_the_true_class():
+    """By hand, pixel by pixel; the other classes keep their proportions."""
+    found = np.asarray(scaled_map(jnp.asarray(P, jnp.float32), jnp.asarray(MASK), 0.6))
+    for at in np.ndindex(MASK.shape):
+        if MASK[at] == IGNORE:
+            assert not found[at].any()
+            continue
+        true, p = int(MASK[at]), P[at]
+        wanted = p.copy() if p[true] > 0.6 else p * 0.4 / (1 - p[true])
+        wanted[true] = max(p[true], 0.6)
+        np.testing.assert_allclose(found[at], wanted, rtol=1e-5)
+        assert found[at].sum() == pytest.approx(1, rel=1e-5)
+
+
+def test_scaled_maps_at_their_limits():
+    p, mask = jnp.asarray(P, jnp.float32), jnp.asarray(MASK)
+    np.testing.assert_allclose(scaled_map(p, mask, 1.0), one_hot_map(mask, 3), atol=1e-6)
+    sure = one_hot_map(mask, 3)
+    np.testing.assert_array_equal(scaled_map(sure, mask, 0.9), sure)
+    assert not jax.grad(lambda p: scaled_map(p, mask, 0.6).sum())(p).any()
+    for tau in (0.0, 1.5):
+        with pytest.raises(ValueError, match=rf"tau={tau}: .* in \(0, 1\]"):
+            scaled_map(p, mask, tau)

@@ -38,3 +38,11 @@ def test_gradients_and_bfloat16(module):
 def test_features_without_places_are_refused(module):
     with pytest.raises(ValueError, match=r"features of shape \(4, 5\); it takes maps"):
         shapes(module, jnp.ones((4, 5)))
+
+
+def test_a_dense_head_s_size_may_be_a_multiple_of_the_finest_map():
+    module = nets.DenseHead(3, 2, 4)
+    assert sizes(module, MAPS)[1] == (4, 34, 48, 3)
+    variables = module.init(KEY, MAPS, context=CONTEXT)
+    fixed = nets.DenseHead(3, (34, 48), 4).apply(variables, MAPS, context=CONTEXT)
+    np.testing.assert_array_equal(module.apply(variables, MAPS, context=CONTEXT), fixed)
