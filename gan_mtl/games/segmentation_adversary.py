@@ -150,6 +150,11 @@ class _Plan(NamedTuple):
             task.head, task.group, seen.features[task.name], context=context.fold(task.name)
         )
 
+    def mask(self, batch: Batch) -> Int[Array, "n h w"]:
+        """The judged task's targets."""
+        assert self.task.targets is not None  # `_judged`
+        return batch[self.task.targets]
+
     def judge(self, variables: Variables, batch: Batch, maps: Maps, context: Context):
         """What the discriminator says of the true and of the predicted maps."""
         found = []
@@ -197,7 +202,7 @@ def _init(plan: _Plan, base: Game, key, batch: Batch) -> dict[str, dict[str, Any
     groups = base.init(key_base, batch)
     context = Context(key_pass, jnp.zeros((), jnp.int32))
     logits, _ = plan.segment(starting(groups), batch, context)
-    maps = label_maps(logits, batch[plan.task.targets])
+    maps = label_maps(logits, plan.mask(batch))
     images = batch[plan.task.source]
     groups = {**groups, "disc": plan.disc.init(key_disc, images, maps.fake)}
     outputs, _ = plan.disc.apply(groups["disc"], images, maps.fake, context=context)
@@ -207,8 +212,7 @@ def _init(plan: _Plan, base: Game, key, batch: Batch) -> dict[str, dict[str, Any
 
 def _disc_losses(plan: _Plan, variables, batch, context) -> Outcome:
     logits, variables = plan.segment(variables, batch, context)
-    mask = batch[plan.task.targets]
-    maps = label_maps(jax.lax.stop_gradient(logits), mask, plan.tau)
+    maps = label_maps(jax.lax.stop_gradient(logits), plan.mask(batch), plan.tau)
     outputs, variables = plan.judge(variables, batch, maps, context)
     values = plan.adversarial.disc(*outputs)
     counted = maps.labelled.astype(values.dtype)
@@ -221,7 +225,7 @@ def _disc_losses(plan: _Plan, variables, batch, context) -> Outcome:
 
 def _model_losses(plan: _Plan, variables, batch, context) -> Outcome:
     outcome, outputs = losses_and_outputs(plan.architecture, plan.tasks, variables, batch, context)
-    maps = label_maps(outputs[plan.task.name], batch[plan.task.targets], plan.tau)
+    maps = label_maps(outputs[plan.task.name], plan.mask(batch), plan.tau)
     said, variables = plan.judge(outcome.variables, batch, maps, context)
     values = plan.adversarial.gen(*said)
     counted = maps.labelled.astype(values.dtype) if plan.compares else None
