@@ -90,7 +90,14 @@ class DepthScores(NamedTuple):
 
     def merge(self, other: DepthScores) -> DepthScores:
         """The sums of both streams."""
-        return DepthScores(*(a + b for a, b in zip(self, other, strict=True)))
+        return DepthScores(
+            relative=self.relative + other.relative,
+            squares=self.squares + other.squares,
+            log_squares=self.log_squares + other.log_squares,
+            within=self.within + other.within,
+            pixels=self.pixels + other.pixels,
+            images=self.images + other.images,
+        )
 
     def report(self) -> DepthReport:
         """Errors of all images so far."""

@@ -16,7 +16,7 @@ import tyro
 from gan_mtl import data as data_lib
 from gan_mtl import parallel
 from gan_mtl.data import to_float
-from gan_mtl.run import checkpoints, images, look, report
+from gan_mtl.run import checkpoints, explanations, images, look, predictions, report
 from gan_mtl.run.evaluate import (
     Evaluation,
     distances,
@@ -86,12 +86,12 @@ class Export:
 
 @dataclass(frozen=True)
 class Look:
-    """Look for memorising: pictures between latents, nearest training images, the logits' gap."""
+    """Look at a generator (between latents, nearest training images) or at heads (Grad-CAM)."""
 
     run: tyro.conf.Positional[pathlib.Path]
-    """A run folder with a generator."""
+    """A run folder with a generator, or with heads on maps."""
     out: pathlib.Path | None = None
-    """A folder for interpolation.png and neighbours.png; the run folder by default."""
+    """A folder for the pictures; the run folder by default, whose report then has them."""
     seed: int = 0
     """Of the latents."""
     count: int = 500
@@ -243,10 +243,22 @@ def _look(asked: Look) -> None:
     cell = record["cell"]
     of = Cell(cell["arm"], cell["labels"], cell["seed"], asked.run)
     seen = visible_data(load_data(loaded.config), of, loaded.config.fraction)
-    folder = asked.out or asked.run
-    for path in look.pictures(loaded, seen, folder, asked.seed):
+    folder, variables = asked.out or asked.run, variables_of(loaded.state)
+    heads = predictions.drawn(loaded.game, seen)
+    generates = loaded.game.sample is not None
+    paths = []
+    if generates or not heads:
+        paths += look.pictures(loaded, seen, folder, asked.seed)
+    if heads:
+        limits, step = loaded.spec.value_range, f"step {loaded.step}"
+        paths += predictions.write(folder, loaded.game, loaded.predict, seen, limits, step)
+        paths += explanations.write(folder, loaded.game, variables, seen, limits)
+    for path in paths:
         print(path)
-    print(json.dumps(look.memorising(loaded, seen, asked.count, asked.seed), indent=1))
+    if generates:
+        print(json.dumps(look.memorising(loaded, seen, asked.count, asked.seed), indent=1))
+    if heads and asked.out is None:
+        print(report.write_report(asked.run))
 
 
 def _report(asked: Report) -> None:

@@ -362,7 +362,7 @@ def _evaluate(config, run: _Run, i, state, spec, features, step) -> dict[str, An
     scores = config.evaluate(asked)
     if config.best is not None and config.best not in scores:
         raise ValueError(f"best={config.best!r} is no score of this experiment: {sorted(scores)}.")
-    products.append(run.cells[i].folder / products.SCORES, step, scores)
+    products.write_scores(run.cells[i].folder, step, scores, asked)
     return scores
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from gan_mtl.data import Dataset
-from gan_mtl.run import conflicts
+from gan_mtl.run import conflicts, predictions
 from gan_mtl.run import images as images_lib
 from gan_mtl.run import writers as writers_lib
 from gan_mtl.run.config import Config
+from gan_mtl.run.evaluate import Evaluation
 from gan_mtl.run.whole import write
 from gan_mtl.types import Game
 
@@ -43,6 +44,15 @@ def append(path: pathlib.Path, step: int, values: Mapping[str, Any]) -> None:
     log = writers_lib.jsonl(path)
     log.scalars(step, values)
     log.close()
+
+
+def write_scores(
+    folder: pathlib.Path, step: int, scores: Mapping[str, Any], asked: Evaluation
+) -> None:
+    """The line of an evaluation, and pictures of what the heads on maps say by now."""
+    append(folder / SCORES, step, scores)
+    limits = asked.spec.value_range
+    predictions.write(folder, asked.game, asked.predict, asked.dataset, limits, f"step {step}")
 
 
 def write_reals(folder: pathlib.Path, dataset: Dataset) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gan_mtl.run import conflicts, curves, relations_page
+from gan_mtl.run import conflicts, curves, predictions, relations_page
 from gan_mtl.run.page import (
     STYLE,
     absent,
@@ -50,6 +50,7 @@ def write_report(run_dir: str | os.PathLike) -> pathlib.Path:
         ("Final scores", _scores(scores)),
         ("The game", _text(folder / "game.txt", "a run without game.txt has no table")),
         ("Samples", _samples(folder / "samples")),
+        *_predictions(folder / predictions.FOLDER),
         ("Training", _curves(curves.panels(metrics), "metrics.jsonl holds no value yet")),
         ("Relations of objectives", relations_page.section(read_jsonl(folder / conflicts.FILE))),
         ("Evaluation", _history(history)),
@@ -131,6 +132,13 @@ def _samples(folder: pathlib.Path) -> str:
         small = "".join(figure(path, f"step {int(path.stem)}") for path in some)
         out += f'<div class="row small">{small}</div>'
     return out if paths else out + absent("no samples (yet)")
+
+
+def _predictions(folder: pathlib.Path) -> list[tuple[str, str]]:
+    """The section of what heads on maps say and look at, where there are such pictures."""
+    paths = sorted(folder.glob("*.png"))
+    shown = "".join(figure(path, path.stem) for path in paths)
+    return [("Predictions", shown)] if paths else []
 
 
 def _curves(panels: Sequence[curves.Panel], missing: str) -> str:

@@ -113,6 +113,19 @@ def test_samples_over_time(run):
     assert steps == sorted(steps) and (steps[0], steps[-1]) == (50, 500) and len(set(steps)) == 6
 
 
+def test_predictions_are_shown_where_there_are_some(run):
+    picture = images.grid(np.zeros((4, 8, 8, 1), np.uint8), 2)
+    for name in ("segmentation", "grad_cam"):
+        images.write_png(run / "predictions" / f"{name}.png", picture)
+    text = write_report(run).read_text()
+    assert "<h2>Predictions</h2>" in text
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", text)
+    assert [c for c in captions if "step" not in c and "real" not in c][:2] == [
+        "grad_cam",
+        "segmentation",
+    ]
+
+
 def test_final_scores_carry_their_protocol(run):
     protocol = {"features": "cnn 32-64", "features_hash": "abf8", "fake": 1440, "ema": True}
     scores = {"step": 1000, "test_accuracy": 0.98765, "frechet": 81.2, "note": None}
