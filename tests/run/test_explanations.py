@@ -21,13 +21,13 @@ def network(function):
 
 
 def features(variables, images, context):
-    """Two channels: the left and the right half of the image."""
-    left = (jnp.arange(4) < 2)[None, None, :, None]
+    """Two channels: three columns of the image, and the last one."""
+    left = (jnp.arange(4) < 3)[None, None, :, None]
     return jnp.concatenate([images * left, images * ~left], axis=-1), variables
 
 
 HEADS = {
-    "presence": lambda x: x.sum(axis=(1, 2)) * jnp.array([[1.0, 3.0]]),  # class 1: the right half
+    "presence": lambda x: x.sum(axis=(1, 2)) * jnp.array([[1.0, 30.0]]),  # class 1: the last column
     "detection": lambda x: jnp.pad(x[..., :1], ((0, 0),) * 3 + ((0, 4),)),  # looks left
     "segmentation": lambda x: jnp.concatenate(
         [jnp.full_like(x[..., :1], 0.1), x[..., 1:], x[..., :1] * 0], axis=-1
@@ -50,9 +50,9 @@ def test_heads_look_where_their_channel_is():
     found = explanations.cams(game(), VARIABLES, x, CONTEXT)
     assert list(found) == ["presence", "detection", "segmentation"]
     for name, (seen, blank) in {
-        "presence": (np.s_[:, :, 2:], np.s_[:, :, :2]),
-        "detection": (np.s_[:, :, :2], np.s_[:, :, 2:]),
-        "segmentation": (np.s_[:, :, 2:], np.s_[:, :, :2]),
+        "presence": (np.s_[:, :, 3:], np.s_[:, :, :3]),
+        "detection": (np.s_[:, :, :3], np.s_[:, :, 3:]),
+        "segmentation": (np.s_[:, :, 3:], np.s_[:, :, :3]),
     }.items():
         assert (found[name][seen] > 0).all() and not found[name][blank].any(), name
         np.testing.assert_allclose(found[name].max(axis=(1, 2)), 1.0, rtol=1e-6)
