@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import optax
+from pointwise import pointwise
 
 from gan_mtl import draws, games, losses, mtl, nets
 from gan_mtl.games import (
@@ -336,6 +337,36 @@ def segan():
     )
 
 
+def map_tasks(**options):
+    """Boxes and pixels on a trunk, to judge generated images."""
+    return (
+        games.detection_task(pointwise(CLASSES - 1 + 4), (4, 4), **options),
+        games.segmentation_task(pointwise(CLASSES), **options),
+    )
+
+
+def from_maps():
+    """OASIS whose images teach two tasks, at new places, and are judged by them."""
+    gen = pointwise(1, noise=True, norm=True, squash=True)
+    return games.oasis(
+        games.MapPlayers(gen, pointwise(CLASSES + 1, norm=True), pointwise(3, norm=True)),
+        LATENTS,
+        games.MapOptimizers(*[optax.adam(1e-3)] * 3),
+        CLASSES,
+        unlabelled=0.5,
+        tasks=map_tasks(fake_weight=0.1),
+        synthetic=games.Synthetic(games.from_step(1, 0.5), games.layouts.rearranged),
+        ema={"gen": 100.0},
+    )
+
+
+def translated():
+    """pix2pix without noise, and a frozen segmenter that judges."""
+    players = games.MapPlayers(pointwise(1, squash=True), pointwise(0), pointwise(3, norm=True))
+    adams = games.MapOptimizers(*[optax.adam(1e-3)] * 2)
+    return games.pix2pix(players, adams, CLASSES, tasks=map_tasks(fake_weight=0.1)[1:])
+
+
 def at_once():
     return games.at_once(unconditional())
 
@@ -369,6 +400,8 @@ GAMES = {
         vision,
         judged_maps,
         segan,
+        from_maps,
+        translated,
         at_once,
     )
 }

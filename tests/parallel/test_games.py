@@ -42,7 +42,17 @@ def test_eight_devices_agree_with_one(name, mode):
 
 
 @pytest.mark.parametrize(
-    "name", ["packed_ahead", "informed", "contrastive", "balanced", "per_pixel", "vision"]
+    "name",
+    [
+        "packed_ahead",
+        "informed",
+        "contrastive",
+        "balanced",
+        "per_pixel",
+        "vision",
+        "from_maps",
+        "judged_maps",
+    ],
 )
 def test_what_looks_at_the_whole_batch_agrees_under_pmap(name):
     toys.assert_agree(last_state(name, "jit", 1), last_state(name, "pmap", 8), 1e-10)

@@ -1,0 +1,171 @@
+"""Tasks beside a game from label maps: who moves whom, and what may be seen of hidden labels."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import zoo
+from pointwise import pointwise
+
+from gan_mtl import games, table
+from gan_mtl.types import Context, starting
+from gan_mtl.update import alternating, variables_of
+
+KEY = jax.random.key(4)
+CONTEXT = Context(KEY, jnp.zeros((), jnp.int32))
+ADAM = optax.adam(1e-2)
+HEADS = ("heads/detection", "heads/segmentation")
+LABELS = ("labels", "labelled_labels", "mask", "objects", "present")
+
+
+def batch():
+    """The zoo's, with the targets of the labelled images, which alone are for the game below."""
+    whole = zoo.batch()
+    half = {f"labelled_{name}": whole[name][:4] for name in ("mask", "objects", "present")}
+    return {**whole, **half}
+
+
+@functools.cache
+def few():
+    """OASIS and tasks on the labelled examples."""
+    tasks = tuple(games.labelled(task) for task in zoo.map_tasks(fake_weight=0.1))
+    return games.oasis(
+        games.MapPlayers(pointwise(1, noise=True, squash=True), pointwise(4), pointwise(3)),
+        zoo.LATENTS,
+        games.MapOptimizers(ADAM, ADAM, ADAM),
+        zoo.CLASSES,
+        unlabelled=1.0,
+        labelled=True,
+        tasks=tasks,
+        synthetic=games.Synthetic(compose=games.layouts.rearranged),
+    )
+
+
+def moved(game, turns):
+    """Groups of which anything is another one after a step of these turns alone."""
+    everything = ("gen", "disc", "trunk", *HEADS)
+    updater = alternating(game._replace(turns=turns, ema={}, frozen=everything))
+    start = jax.jit(updater.init)(KEY, zoo.batch())
+    state, _ = jax.jit(updater.update)(KEY, start, zoo.batch())
+    pairs = {
+        n: ((start.params[n], start.state[n]), (state.params[n], state.state[n]))
+        for n in start.params
+    }
+    return {
+        name
+        for name, (old, new) in pairs.items()
+        if not all(
+            np.array_equal(a, b)
+            for a, b in zip(jax.tree.leaves(old), jax.tree.leaves(new), strict=True)
+        )
+    }
+
+
+def test_a_turn_leaves_the_others_bit_for_bit():
+    game = zoo.game("from_maps")
+    disc, gen, tasks = game.turns
+    assert [turn.name for turn in game.turns] == ["disc", "gen", "tasks"]
+    assert moved(game, (gen,)) == {"gen"}
+    assert moved(game, (disc,)) == {"disc"}
+    assert moved(game, (tasks,)) == {"trunk", *HEADS}
+
+
+def test_frozen_tasks_judge_and_rest():
+    game = zoo.game("translated")
+    assert game.frozen == ("trunk", "heads/segmentation")
+    assert moved(game, game.turns) == {"gen", "disc"}
+    assert set(game.turns[1].objectives) == {"adversarial", "l1", "segmentation"}
+
+
+def test_hidden_labels_are_not_even_asked_for():
+    """With few labels the game plays on batches that hold no others."""
+    game, seen = few(), {k: x for k, x in batch().items() if k not in LABELS}
+    updater = alternating(game)
+    state = jax.eval_shape(updater.init, KEY, seen)
+    after, _ = jax.eval_shape(updater.update, KEY, state, seen)
+    assert jax.tree.structure(after) == jax.tree.structure(state)
+
+
+def test_maps_of_255_count_nothing_in_any_row():
+    game, whole = zoo.game("from_maps"), zoo.batch()
+    half = jnp.arange(8) < 4
+    hidden = {**whole, "mask": jnp.where(half[:, None, None], whole["mask"], 255)}
+    groups = jax.jit(game.init)(KEY, whole)
+    for turn in game.turns:
+        found = jax.jit(lambda b, f=turn.losses: f(starting(groups), b, CONTEXT).losses)(hidden)
+        for name, loss in found.items():
+            if name in ("unlabelled", "detection") and turn.name != "gen":
+                continue  # of images as they are, and of boxes, which are known
+            assert not np.asarray(loss.mask[4:]).any(), f"{turn.name}/{name}"
+            assert np.asarray(loss.mask[:4]).any(), f"{turn.name}/{name}"
+        assert set(found) == set(turn.objectives)
+
+
+def test_the_generator_is_taught_what_the_heads_say_of_its_images():
+    game, whole = zoo.game("translated"), zoo.batch()
+    groups = jax.jit(game.init)(KEY, whole)
+    variables = starting(groups)
+    images = game.sample(variables, 8, whole["mask"], CONTEXT)
+    logits = game.predict["segmentation"](variables, images, CONTEXT)
+    expected = zoo.map_tasks()[1].loss(logits, whole["mask"])
+    found = game.turns[1].losses(variables, whole, CONTEXT).losses["segmentation"]
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-5)
+    np.testing.assert_allclose(found.mask, expected.mask, rtol=1e-6)
+
+
+def test_synthetic_pairs_start_late_and_are_of_the_maps():
+    rows = zoo.game("from_maps").turns[2].objectives
+    weight = rows["segmentation_fake"].entries["trunk"]
+    assert [float(weight.value(jnp.array(step))) for step in (0, 1, 2)] == [0.0, 0.5, 0.5]
+    assert "0.5 from step 1" in table.render(zoo.game("from_maps"))
+    game = few()
+    variables = starting(jax.jit(game.init)(KEY, batch()))
+    found = game.turns[2].losses(variables, batch(), CONTEXT).losses
+    assert set(found) == {f"{t}{s}" for t in ("detection", "segmentation") for s in ("", "_fake")}
+    assert {loss.values.shape for loss in found.values()} == {(4,)}
+
+
+def test_it_is_asked_for_label_maps_of_any_size():
+    game, whole = few(), batch()
+    variables = starting(jax.jit(game.init)(KEY, whole))
+    kept = game.sample(variables, 6, None, CONTEXT)
+    asked = game.sample(variables, 6, whole["labelled_mask"][jnp.arange(6) % 4], CONTEXT)
+    np.testing.assert_array_equal(kept, asked)
+    oblong = game.sample(variables, 2, jnp.zeros((2, 6, 3), jnp.int32), CONTEXT)
+    assert oblong.shape == (2, 6, 3, 1)
+    with pytest.raises(ValueError, match=r"labels of shape \(6,\) for 6 images: this generator"):
+        game.sample(variables, 6, jnp.zeros(6, jnp.int32), CONTEXT)
+
+
+def test_errors_name_value_and_remedy():
+    players = games.MapPlayers(pointwise(1), pointwise(0), pointwise(3))
+    two, three = games.MapOptimizers(ADAM, ADAM), games.MapOptimizers(ADAM, ADAM, ADAM)
+    segmentation = zoo.map_tasks(fake_weight=0.1)[1]
+    build = functools.partial(games.pix2pix, players, three, zoo.CLASSES)
+    with pytest.raises(ValueError, match=r"tasks=\[\] with players.trunk"):
+        build()
+    with pytest.raises(ValueError, match=r"num_classes=255: a label map has 1 .. 254 classes"):
+        games.pix2pix(players, three, 255, tasks=(segmentation,))
+    with pytest.raises(ValueError, match=r"'segmentation' with source='images' .* labelled\(task"):
+        build(tasks=(segmentation,), labelled=True)
+    with pytest.raises(
+        ValueError, match=r"Without optimizers.tasks the tasks' networks are frozen"
+    ):
+        games.pix2pix(players, two, zoo.CLASSES, tasks=(segmentation,), synthetic=games.Synthetic())
+    with pytest.raises(ValueError, match=r"needs the batch entry 'mask'; the batch has"):
+        build(tasks=zoo.map_tasks()[:1]).init(
+            KEY, {k: x for k, x in batch().items() if k != "mask"}
+        )
+    wide = players._replace(gen=pointwise(2))
+    with pytest.raises(ValueError, match=r"makes images of shape \(4, 4, 2\), the data has"):
+        games.pix2pix(wide, three, zoo.CLASSES, tasks=(segmentation,)).init(KEY, batch())
+
+
+def test_the_averaged_generator_samples():
+    game = zoo.game("from_maps")
+    state = jax.jit(alternating(game).init)(KEY, zoo.batch())
+    images = game.sample(variables_of(state), 3, None, CONTEXT)
+    assert images.shape == (3, 4, 4, 1)
