@@ -155,7 +155,9 @@ def centre_loss(
         offset_weight: 1.
 
     Returns:
-        One value per image, and a mask that leaves out images whose objects are hidden.
+        One value per image, and a mask that leaves out images whose objects are hidden. NaN for a
+        fault in the data: a class outside the range or not whole, a box without an area or not
+        finite. Of a box that leaves the image the centre is asked for at the nearest place.
     """
     n, h, w, channels = outputs.shape
     if objects.ndim != 3 or objects.shape[0] != n or objects.shape[2] != 5:
@@ -174,4 +176,15 @@ def centre_loss(
     heat = focal_heat(outputs[..., : channels - 4], target.heat)
     known = ~(objects[..., 4] == HIDDEN_OBJECTS).any(axis=1)
     values = (heat + offset_weight * offset + size_weight * extent) / count
+    values = jnp.where(_faulty(objects, channels - 4), jnp.nan, values)
     return Loss(jnp.where(known, values, 0.0), known.astype(values.dtype))
+
+
+def _faulty(objects: Float[Array, "n m 5"], num_classes: int) -> Bool[Array, " n"]:
+    """Whether a row is neither padding, nor hidden, nor a box with an area and a class."""
+    classes = objects[..., 4]
+    none = (classes == -1) | (classes == HIDDEN_OBJECTS)
+    known = (classes >= 0) & (classes < num_classes) & (classes == jnp.floor(classes))
+    sides = (objects[..., 2:4] - objects[..., :2]).min(axis=-1)
+    finite = jnp.isfinite(objects).all(axis=-1)
+    return ~(none | (known & finite & (sides > 0))).all(axis=1)

@@ -45,7 +45,7 @@ def pixel_cross_entropy(
         weight = weight * jnp.asarray(class_weights, logits.dtype)[jnp.minimum(classes, k - 1)]
     target = jax.nn.one_hot(classes, k, dtype=logits.dtype)
     values = -(target * jax.nn.log_softmax(logits)).sum(axis=-1)
-    values = jnp.where(classes < k, values, jnp.nan)
+    values = jnp.where((classes >= 0) & (classes < k), values, jnp.nan)
     whole = weight.sum(axis=(1, 2))
     total = jnp.where(seen, weight * values, 0.0).sum(axis=(1, 2))
     pixels = mask.shape[1] * mask.shape[2]
@@ -67,7 +67,8 @@ def soft_dice(
         smooth: s, at least 0, in pixels.
 
     Returns:
-        One value per image, in [0, 1]; 0 where all is ignored and s > 0.
+        One value per image, in [0, 1]; 0 where all is ignored and s > 0, NaN for a class outside
+        the range.
     """
     logits = wide("logits", logits)
     mask = checked_mask(logits, mask)
@@ -76,7 +77,8 @@ def soft_dice(
     q = jax.nn.one_hot(mask, logits.shape[-1], dtype=logits.dtype) * seen
     both, either = (p * q).sum(axis=(1, 2)), (p + q).sum(axis=(1, 2))
     share = (2 * both + smooth) / jnp.maximum(either + smooth, jnp.finfo(logits.dtype).tiny)
-    return 1 - share.mean(axis=-1)
+    faulty = ((mask != IGNORE) & ((mask < 0) | (mask >= logits.shape[-1]))).any(axis=(1, 2))
+    return jnp.where(faulty, jnp.nan, 1 - share.mean(axis=-1))
 
 
 def one_hot_map(mask: Int[Array, "n h w"], num_classes: int) -> Float[Array, "n h w k"]:

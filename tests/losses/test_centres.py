@@ -124,6 +124,37 @@ def test_hidden_objects_teach_nothing():
     assert not bool(slope(outputs)[0].any()) and bool(slope(outputs)[2].any())
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        (1, 1, 5, 5, K),
+        (1, 1, 5, 5, 0.5),
+        (1, 1, 5, 5, -3),
+        (5, 1, 5, 5, 0),
+        (1, 6, 5, 5, 0),
+        (1, np.nan, 5, 5, 0),
+    ],
+)
+def test_a_fault_in_the_objects_is_seen_in_the_loss_of_its_image(row):
+    """Which then stops the run, instead of teaching that nothing is there."""
+    objects = OBJECTS.copy()
+    objects[1, 0] = row
+    outputs = jnp.asarray(RNG.normal(size=(3, *PLACES, K + 4)), jnp.float32)
+    values = centres.centre_loss(outputs, jnp.asarray(objects), SIZE).values
+    assert jnp.isnan(values).tolist() == [False, True, False]
+
+
+def test_a_box_that_leaves_the_image_is_asked_for_at_the_nearest_place():
+    outside = np.array([[[-9, 3, -1, 7, 0]], [[1, 1, 999, 5, 2]], [[0, 0, 0, 0, -1]]], np.float32)
+    target = centres.centre_targets(jnp.asarray(outside), K, PLACES, SIZE)
+    columns = np.asarray(target.places[:2, 0]) % PLACES[1]
+    assert columns.tolist() == [0, PLACES[1] - 1]
+    assert np.asarray(target.heat).max(axis=(1, 2, 3)).tolist() == [1, 1, 0]
+    outputs = jnp.asarray(RNG.normal(size=(3, *PLACES, K + 4)), jnp.float32)
+    found = centres.centre_loss(outputs, jnp.asarray(outside), SIZE)
+    assert bool(jnp.isfinite(found.values).all()) and found.mask.tolist() == [1, 1, 1]
+
+
 def test_objects_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"objects: expected shape \(3, m, 5\).*got \(3, 4\)"):
         centres.centre_loss(jnp.zeros((3, 2, 2, 7)), jnp.zeros((3, 4)), SIZE)

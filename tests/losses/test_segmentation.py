@@ -39,9 +39,26 @@ def test_the_mean_over_images_is_that_over_all_pixels(weights):
     assert not bool(slope[0, :2].any())
 
 
-def test_a_class_out_of_range_is_a_fault_in_the_data():
-    values = pixel_cross_entropy(jnp.zeros((1, 2, 2, 3)), jnp.full((1, 2, 2), 3)).values
-    assert bool(jnp.isnan(values).all())
+@pytest.mark.parametrize("loss", [lambda *a: pixel_cross_entropy(*a).values, soft_dice])
+@pytest.mark.parametrize("bad", [3, -1])
+def test_a_class_out_of_range_is_a_fault_in_the_data(loss, bad):
+    mask = jnp.zeros((2, 2, 2), int).at[0, 1, 1].set(bad)
+    assert jnp.isnan(loss(jnp.zeros((2, 2, 2, 3)), mask)).tolist() == [True, False]
+
+
+def test_an_image_of_ignored_pixels_teaches_nothing():
+    """Nor is anything that is not a number behind its mask."""
+    logits = jnp.asarray(LOGITS, jnp.float32)
+    mask = jnp.asarray(MASK).at[1].set(IGNORE)
+
+    def total(logits):
+        found = pixel_cross_entropy(logits, mask)
+        return found.values.sum() + soft_dice(logits, mask).sum(), found
+
+    (_, found), gradient = jax.value_and_grad(total, has_aux=True)(logits)
+    assert found.values[1] == 0 and found.mask[1] == 0 and found.mask[0] > 0
+    assert not gradient[1].any() and gradient[0].any() and bool(jnp.isfinite(gradient).all())
+    assert soft_dice(logits, mask)[1] == pytest.approx(0, abs=1e-6)
 
 
 def test_dice_by_hand():

@@ -225,6 +225,13 @@ def test_no_detections_no_truth_no_images():
     assert perfect.add(boxes_, [0.9], [0], [], []).report().map == pytest.approx(0.5)
 
 
+def test_boxes_may_leave_the_image():
+    """No image is known here: they are boxes like others, and of a true one the rest is missed."""
+    true = [[0, 0, 8, 10]]
+    found = DetectionScores.empty(1).add([[-2, 0, 8, 10]], [0.9], [0], true, [0]).report()
+    assert found.map_50 == found.map_75 == 1.0 and found.map == pytest.approx(0.7)
+
+
 def test_at_most_a_hundred_detections_of_an_image_and_class():
     far = np.tile([100.0, 100, 104, 104], (120, 1))
     far[100] = [0, 0, 4, 4]
@@ -347,6 +354,9 @@ def test_bad_batches_and_thresholds_are_refused_by_name():
     classes[2, 0] = -2
     with pytest.raises(ValueError, match="sample 2: "):
         add(boxes_, scores, classes, truth)
+    truth[1, 0, 4] = -2
+    with pytest.raises(ValueError, match=r"sample 1: true classes: .* 0 to 3, got -2"):
+        add(boxes_, scores, np.full_like(classes, -1), truth)
     with pytest.raises(ValueError, match="threshold: expected an IoU from 0 to 1, got 50"):
         non_maximum_suppression([[0, 0, 4, 4]], [0.5], 50)
     with pytest.raises(ValueError, match=r"classes: expected shape \(1,\), got \(2,\)"):
