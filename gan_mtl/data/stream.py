@@ -27,8 +27,9 @@ class Stream(NamedTuple):
 
     batch: `step -> {"images": float32 [R * B, h, w, c], ...}`, the same for the same step.
         `labels` int32 [R * B] where every label of the split is visible;
-        `labelled_images`, `labelled_labels` [R * L, ...] where labelled examples were asked for;
-        every entry of the split's `targets`.
+        every entry of the split's `targets`;
+        `labelled_images`, `labelled_labels` and `labelled_<target>` [R * L, ...] where labelled
+        examples were asked for.
     examples_per_step: R * B, with R repeats. Turn `i` of R takes the slice `x[i::R]`.
     steps_per_epoch: may be a fraction.
     arrays: what may be kept on a device: `images` uint8 [n, h, w, c], `labels` int32 [n];
@@ -129,7 +130,8 @@ def _gather(
         batch["labels"] = arrays["labels"][indices["images"]]
     if "labelled" in indices:
         batch["labelled_images"] = images_at(arrays, indices["labelled"], value_range)
-        batch["labelled_labels"] = arrays["labels"][indices["labelled"]]
+        for name in ("labels", *further):
+            batch[f"labelled_{name}"] = arrays[name][indices["labelled"]]
     return batch
 
 

@@ -139,5 +139,8 @@ def blank_batch(config: Config, spec: Spec, game: Game) -> dict[str, np.ndarray]
         batch["labels"] = np.zeros(len(batch["images"]), np.int32)
     if config.labelled_batch_size:
         batch["labelled_images"] = images(config.labelled_batch_size)
-        batch["labelled_labels"] = np.zeros(len(batch["labelled_images"]), np.int32)
+        n = len(batch["labelled_images"])
+        batch["labelled_labels"] = np.zeros(n, np.int32)
+        for name, (shape, dtype) in spec.targets.items():
+            batch[f"labelled_{name}"] = np.zeros((n, *shape), dtype)
     return batch

@@ -104,6 +104,16 @@ def test_labelled_of_unequal_classes(toy):
         assert sorted(source.indices(step)["labelled"]) == sorted(visible)
 
 
+def test_labelled_examples_come_with_their_targets(toy):
+    """Under names of their own: what the other examples' targets are is not among them."""
+    split = toy._replace(targets={"number": np.arange(40)})
+    source = stream(hide_labels(split, np.arange(4)), 8, seed=0, labelled_batch_size=6)
+    batch, rows = source.batch(1), source.indices(1)
+    np.testing.assert_array_equal(batch["labelled_number"], rows["labelled"])
+    np.testing.assert_array_equal(batch["number"], rows["images"])
+    assert set(batch["labelled_number"].tolist()) <= set(range(4))
+
+
 @pytest.mark.parametrize("hidden", [True, False])
 def test_gather_on_a_device(toy, hidden):
     split = hide_labels(toy, np.arange(4)) if hidden else toy
