@@ -12,7 +12,8 @@ orientation only: SegNet from scratch 42.5 % mIoU, 81.3 % of pixels, and with VG
 Training sees crops with random flips; testing whole pictures. Pixels count by the median class
 frequency over their own (SegNet's weights) to the power `balance`.
 
-Expected: at least 40 % mIoU and 80 % of pixels with `--preset cpu`, in ten minutes a run on a core.
+Expected: at least 40 % mIoU and 80 % of pixels with `--preset cpu`, in four to ten minutes a run
+on one core.
 
 Run:    python -m experiments.camvid_segmentation --data-dir DIR --preset cpu
 Check:  --smoke     See: --dry-run     ResNet-18, whole pictures, 300 epochs: --preset paper
@@ -179,15 +180,15 @@ CONFIG = Config(
     evaluate=evaluate,
     tabulate=tabulate,
     data="camvid",
-    steps=1_500,
+    steps=900,
     seeds=3,
     batch_size=8,
     log_every=100,
-    save_every=1_500,
+    save_every=900,
     sample_every=0,
     relations_every=0,
     vmap_seeds=False,
-    about="two hours on 2 CPU cores",
+    about="an hour and a half on one CPU core",
     presets={
         "smoke": {
             "arms": {name: tiny(arm) for name, arm in ARMS.items()},
