@@ -89,9 +89,7 @@ def segmentation_task(
     )
 
 
-def depth_task(
-    head: Network, *, lam: float = 0.5, weight: Coefficient = 1.0, **options
-) -> Task:
+def depth_task(head: Network, *, lam: float = 0.5, weight: Coefficient = 1.0, **options) -> Task:
     """The distance of every pixel: `depth`, shape [n, h, w]; unknown where not finite or <= 0.
 
     Args:
