@@ -83,6 +83,7 @@ from gan_mtl.nets.pix2pix import PatchDiscriminator as PatchDiscriminator
 from gan_mtl.nets.pix2pix import Pix2PixGenerator as Pix2PixGenerator
 from gan_mtl.nets.pooled_conv import pooled_conv as pooled_conv
 from gan_mtl.nets.pyramid import ConvPyramid as ConvPyramid
+from gan_mtl.nets.pyramid import ConvStage as ConvStage
 from gan_mtl.nets.pyramid import PyramidDecoder as PyramidDecoder
 from gan_mtl.nets.pyramid import ResNetPyramid as ResNetPyramid
 from gan_mtl.nets.reference_batch_norm import VirtualBatchNorm as VirtualBatchNorm

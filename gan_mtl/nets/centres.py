@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from gan_mtl.nets.layers import Conv
-from gan_mtl.nets.pyramid import MapNorm, Maps, PyramidDecoder, he
+from gan_mtl.nets.pyramid import MapNorm, Maps, PyramidDecoder, he, maps_of
 from gan_mtl.types import Context
 
 
@@ -26,6 +26,8 @@ class CentreHead(nn.Module):
         width: channels of the decoder and of the hidden layers.
         norm: of the decoder.
         prior: how likely a centre is taken to be at first (Lin et al. 2017, section 4.1).
+        skip: how many of the finest maps are left out: boxes need places less fine than pixels do
+            (the paper's have stride 4).
         dtype: compute dtype.
     """
 
@@ -33,6 +35,7 @@ class CentreHead(nn.Module):
     width: int = 64
     norm: MapNorm = "group"
     prior: float = 0.1
+    skip: int = 0
     dtype: Any = None
 
     @nn.compact
@@ -41,8 +44,14 @@ class CentreHead(nn.Module):
     ) -> Float[Array, "n h w k+4"]:
         """Of every place of the finest map k logits of a centre, its offset (x, y), its box's size.
 
-        Offsets and sizes (width, height) in places of the map.
+        Offsets and sizes (width, height) in places of the map, the finest that is not left out.
         """
+        maps = maps_of("CentreHead", maps)
+        if not 0 <= self.skip < len(maps):
+            raise ValueError(
+                f"CentreHead: skip={self.skip} of {len(maps)} maps; leave one at least."
+            )
+        maps = maps[self.skip :]
         x = PyramidDecoder(self.width, self.norm, dtype=self.dtype)(maps, context=context)
         start = nn.initializers.constant(jnp.log(self.prior / (1 - self.prior)))
         found = []

@@ -20,12 +20,13 @@ from gan_mtl.types import Context
 
 Maps = tuple[Float[Array, "n h w c"], ...]
 MapNorm = Literal["batch", "group"] | None
+Down = Literal["pool", "stride"]
 
 he = nn.initializers.he_normal()  # He et al. 2015, for layers before a ReLU
 
 
 class ConvPyramid(nn.Module):
-    """Plain stages: 3x3 convolution, norm, ReLU, `depth` times, then 2x2 max-pooling.
+    """Plain stages: 3x3 convolution, norm, ReLU, `depth` times, and half the size.
 
     `ConvPyramid((32, 64, 128))` at 224x224 is the trunk of tutorial T1, with maps of strides 2, 4
     and 8.
@@ -34,17 +35,23 @@ class ConvPyramid(nn.Module):
         widths: channels of each stage; the map of stage i has stride 2^(i + 1).
         depth: convolutions of a stage.
         norm: "batch", "group" (groups of 16 channels) or None.
+        down: what halves the size, "pool" (2x2 maxima at the end of the stage) or "stride" (of its
+            first convolution, which costs a quarter).
         dtype: compute dtype.
     """
 
     widths: tuple[int, ...] = (32, 64, 128)
     depth: int = 1
     norm: MapNorm = None
+    down: Down = "pool"
     dtype: Any = None
 
     @nn.compact
     def __call__(self, images: Float[Array, "n h w c"], *, context: Context) -> Maps:
-        """Maps [n, h / 2^i, w / 2^i, widths[i - 1]], i = 1, 2, ...; sizes rounded down."""
+        """Maps [n, h / 2^i, w / 2^i, widths[i - 1]], i = 1, 2, ...
+
+        Sizes are rounded down by pooling and up by strides.
+        """
         least = 2 ** len(self.widths)
         if images.ndim != 4 or min(images.shape[1:3]) < least:
             raise ValueError(
@@ -53,13 +60,41 @@ class ConvPyramid(nn.Module):
             )
         x, found = images, []
         for width in self.widths:
-            for i in range(self.depth):
-                pooled = self.norm is None and i == self.depth - 1
-                conv = Conv(width, pooled=pooled, kernel_init=he, dtype=self.dtype)
-                x = nn.relu(normalised(self.norm, conv(x, context=context), context, self.dtype))
-            x = x if self.norm is None else max_pool(x)
+            stage = ConvStage(width, self.depth, self.norm, self.down, self.dtype)
+            x = stage(x, context=context)
             found.append(x)
         return tuple(found)
+
+
+class ConvStage(nn.Module):
+    """A stage of `ConvPyramid`, for architectures that are made of stages.
+
+    Attributes:
+        width: channels.
+        depth, norm, dtype: as of `ConvPyramid`.
+        down: as of `ConvPyramid`; None keeps the size.
+    """
+
+    width: int
+    depth: int = 1
+    norm: MapNorm = None
+    down: Down | None = "pool"
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "n h w c"], *, context: Context
+    ) -> Float[Array, "n H W width"]:
+        """A map of half the size, or of the same."""
+        if self.down not in ("pool", "stride", None):
+            raise ValueError(f"ConvStage: down={self.down!r} is not 'pool', 'stride' or None.")
+        pool = self.down == "pool"
+        for i in range(self.depth):
+            stride = 2 if self.down == "stride" and i == 0 else 1
+            pooled = pool and self.norm is None and i == self.depth - 1
+            conv = Conv(self.width, 3, stride, pooled=pooled, kernel_init=he, dtype=self.dtype)
+            x = nn.relu(normalised(self.norm, conv(x, context=context), context, self.dtype))
+        return max_pool(x) if pool and self.norm is not None else x
 
 
 class ResNetPyramid(nn.Module):

@@ -103,6 +103,16 @@ def test_the_head_begins_at_its_prior():
     np.testing.assert_array_equal(outputs[..., K:], 0.0)
 
 
+def test_a_head_may_leave_out_the_finest_maps():
+    maps = (jax.random.normal(KEY, (2, 6, 8, 4)), jax.random.normal(KEY, (2, 3, 4, 6)))
+    whole, coarse = nets.CentreHead(K, 16), nets.CentreHead(K, 16, skip=1)
+    variables = coarse.init(KEY, maps, context=CONTEXT)
+    found = coarse.apply(variables, maps, context=CONTEXT)
+    np.testing.assert_array_equal(found, whole.apply(variables, maps[1:], context=CONTEXT))
+    with pytest.raises(ValueError, match=r"CentreHead: skip=2 of 2 maps"):
+        shapes(nets.CentreHead(K, 16, skip=2), maps)
+
+
 def test_gradients_and_bfloat16():
     maps = (jax.random.normal(KEY, (2, 6, 8, 4)), jax.random.normal(KEY, (2, 3, 4, 6)))
     check_gradients(nets.CentreHead(K, 16), maps)

@@ -45,6 +45,20 @@ def test_any_size_and_norm(norm):
     assert [x.shape for x in maps] == [(4, 17, 24, 16), (4, 9, 12, 32), (4, 5, 6, 64)]
     _, maps = shapes(nets.ConvPyramid((16, 32), 2, norm), X)
     assert [x.shape for x in maps] == [(4, 8, 12, 16), (4, 4, 6, 32)]
+    _, maps = shapes(nets.ConvPyramid((16, 32), 2, norm, "stride"), X)
+    assert [x.shape for x in maps] == [(4, 9, 12, 16), (4, 5, 6, 32)]
+    _, kept = shapes(nets.ConvStage(16, 1, norm, None), X)
+    assert kept.shape == (4, 17, 24, 16)
+
+
+def test_stages_in_a_row_are_the_pyramid():
+    pyramid = nets.ConvPyramid((4, 8), 2, down="stride")
+    variables = pyramid.init(KEY, X, context=CONTEXT)
+    x = X
+    for i, found in enumerate(pyramid.apply(variables, X, context=CONTEXT)):
+        stage = nets.ConvStage((4, 8)[i], 2, down="stride")
+        x = stage.apply({"params": variables["params"][f"ConvStage_{i}"]}, x, context=CONTEXT)
+        np.testing.assert_array_equal(x, found)
 
 
 def test_a_block_without_change_adds_its_input():
@@ -87,3 +101,5 @@ def test_bad_inputs_are_refused_by_name():
         shapes(SMALL.clone(stem="tiny"), X)
     with pytest.raises(ValueError, match="norm='layer' is not"):
         shapes(nets.ConvPyramid((8,), norm="layer"), X)
+    with pytest.raises(ValueError, match=r"ConvStage: down='half' is not 'pool', 'stride' or None"):
+        shapes(nets.ConvStage(8, down="half"), X)

@@ -15,7 +15,9 @@ from gan_mtl.games.architectures.architecture import (
 from gan_mtl.types import Network
 
 
-def cross_stitch(tasks: Tasks, stages: tuple[Network, ...], stitch: Network) -> Architecture:
+def cross_stitch(
+    tasks: Tasks, stages: tuple[Network, ...], stitch: Network, *, pyramid: bool = False
+) -> Architecture:
     """x_i <- sum_j alpha_ij x_j after every stage (equation 1), the last one before the heads.
 
     Every task's objective reaches every trunk, so trunks and all units but the last are shared.
@@ -25,11 +27,13 @@ def cross_stitch(tasks: Tasks, stages: tuple[Network, ...], stitch: Network) -> 
         stitch: `(own, others) -> mixed`, `nets.CrossStitch`; a task's row of the unit after a stage
             is the group `stitch/<task>/<stage>`. The paper trains it 100 to 1000 times faster than
             the rest: give these groups an optimizer of their own.
+        pyramid: whether a task's features are its mixed activations after every stage, from fine to
+            coarse, for heads on maps; or those after the last stage.
     """
     last = len(stages) - 1
 
     def forward(variables, images, wanted, context):
-        outputs = {t: images for t in tasks}
+        outputs, maps = {t: images for t in tasks}, {t: () for t in wanted}
         for s, stage in enumerate(stages):
             for t in tasks:
                 outputs[t], variables = run(
@@ -42,7 +46,8 @@ def cross_stitch(tasks: Tasks, stages: tuple[Network, ...], stitch: Network) -> 
                     variables, stitch, f"stitch/{t}/{s}", outputs[t], others, context=context
                 )
             outputs = mixed
-        return Represented(outputs), variables
+            maps = {t: (*maps[t], mixed[t]) for t in wanted}
+        return Represented(maps if pyramid else outputs), variables
 
     def groups(task):
         trunks = tuple(f"trunk/{t}/{s}" for t in tasks for s in range(len(stages)))

@@ -28,7 +28,12 @@ class Block(NamedTuple):
 
 
 def mtan(
-    tasks: Tasks, blocks: tuple[Block, ...], attention: Network, link: Network
+    tasks: Tasks,
+    blocks: tuple[Block, ...],
+    attention: Network,
+    link: Network,
+    *,
+    pyramid: bool = False,
 ) -> Architecture:
     """â_i^j = a_i^j * p^j with a_i^j = h(g([u^j; f^j(â_i^{j-1})])) (equations 1 and 2).
 
@@ -39,6 +44,8 @@ def mtan(
             block, groups `attention/<task>/<block>`, private.
         link: `(attended, u) -> linked`, `nets.AttentionLink`: f^j, which brings what a task
             attended to in the block before to the shape of u; groups `link/<block>`, shared.
+        pyramid: whether a task's features are what it attended to in every block, from fine to
+            coarse, for heads on maps; or that of the last block.
 
     Returns:
         An architecture that can also be asked for `attention/<task>`: the masks a_i^j, one for
@@ -48,7 +55,7 @@ def mtan(
     shared += tuple(f"link/{j}" for j in range(1, len(blocks)))
 
     def forward(variables, images, wanted, context):
-        p, attended = images, {}
+        p, attended, maps = images, {}, {t: () for t in wanted}
         for j, block in enumerate(blocks):
             u, variables = run(variables, block.first, f"trunk/{j}/first", p, context=context)
             p, variables = run(variables, block.rest, f"trunk/{j}/rest", u, context=context)
@@ -61,7 +68,8 @@ def mtan(
                 attended[t], variables = run(
                     variables, attention, f"attention/{t}/{j}", u, p, linked, context=context
                 )
-        return Represented(attended), variables
+                maps[t] = (*maps[t], attended[t])
+        return Represented(maps if pyramid else attended), variables
 
     def masks(task, variables, images, context):
         p, attended, found = images, None, []

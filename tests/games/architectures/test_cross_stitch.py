@@ -20,7 +20,7 @@ def test_activations_are_mixed_after_every_stage(tasks):
             alpha = variables.params[group]["alpha"]
             noisy = {"alpha": alpha + jax.random.normal(key, alpha.shape)}
             variables = variables._replace(params={**variables.params, group: noisy})
-    outputs = dict.fromkeys(tasks, np.asarray(x))
+    outputs, maps = dict.fromkeys(tasks, np.asarray(x)), {t: [] for t in tasks}
     for stage in range(2):
         outputs = {t: tiny.run_layer(variables, f"trunk/{t}/{stage}", outputs[t]) for t in tasks}
         mixed = {}
@@ -32,9 +32,15 @@ def test_activations_are_mixed_after_every_stage(tasks):
                 a * outputs[u] for a, u in zip(alpha[1:], others, strict=True)
             )
         outputs = mixed
+        maps = {t: [*maps[t], mixed[t]] for t in tasks}
     found = tiny.features(plan, variables, x)
+    stages, unit = (tiny.layer(4), tiny.layer(5)), tiny.linen(nets.CrossStitch())
+    pyramids = arch.cross_stitch(tasks, stages, unit, pyramid=True)
+    pyramids = tiny.represented(pyramids, variables, x).features
     for t in tasks:
         np.testing.assert_allclose(found[t], outputs[t], rtol=1e-4, atol=1e-5)
+        for one, wanted in zip(pyramids[t], maps[t], strict=True):
+            np.testing.assert_allclose(one, wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_units_start_as_convex_combinations_that_favour_the_own_activations():

@@ -48,16 +48,21 @@ def test_tasks_attend_to_the_trunk_and_to_what_they_attended_to_before():
     unit, join = tiny.linen(nets.Attention()), tiny.linen(nets.AttentionLink())
     plan = arch.mtan(tiny.TASKS, tiny.BLOCKS, unit, join)
     variables, x = tiny.started(plan)
-    p, attended = np.asarray(x), {}
+    p, attended, maps = np.asarray(x), {}, {t: [] for t in tiny.TASKS}
     for j in range(2):
         u = tiny.run_places(variables, f"trunk/{j}/first", p, stride=1 + j)
         p = tiny.run_places(variables, f"trunk/{j}/rest", u)
         for t in tiny.TASKS:
             linked = link(variables.params[f"link/{j}"], attended[t]) if j else None
             attended[t] = attention(variables.params[f"attention/{t}/{j}"], u, p, linked)
+            maps[t].append(attended[t])
     for t, found in tiny.features(plan, variables, x).items():
         assert found.shape == (8, 2, 2, 4)
         np.testing.assert_allclose(found, attended[t], rtol=1e-3, atol=1e-4)
+    pyramids = arch.mtan(tiny.TASKS, tiny.BLOCKS, unit, join, pyramid=True)
+    for t, found in tiny.represented(pyramids, variables, x).features.items():
+        for one, wanted in zip(found, maps[t], strict=True):
+            np.testing.assert_allclose(one, wanted, rtol=1e-3, atol=1e-4)
 
 
 def test_a_mask_of_ones_is_hard_sharing():
