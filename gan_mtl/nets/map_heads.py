@@ -6,7 +6,7 @@ finds boxes is in `centres`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -19,18 +19,22 @@ from gan_mtl.types import Context
 
 
 class MapClassifier(nn.Module):
-    """Means over the places of the coarsest map, a hidden layer, one output per class.
+    """Means or maxima over places of the coarsest map, a hidden layer, one output per class.
 
-    Single-label under `cross_entropy`, multi-label under `binary_cross_entropy`.
+    Single-label under `cross_entropy`, multi-label under `binary_cross_entropy`. Of several small
+    objects a mean over all places sees little; maxima find them (of scores in Oquab, Bottou, Laptev &
+    Sivic, "Is object localization for free?", CVPR 2015; here of features).
 
     Attributes:
         out: number of outputs.
         width: of the hidden layer (tutorial T1 has 128); 0 is none.
+        pool: "mean" or "max".
         dtype: compute dtype.
     """
 
     out: int
     width: int = 128
+    pool: Literal["mean", "max"] = "mean"
     dtype: Any = None
 
     @nn.compact
@@ -38,7 +42,10 @@ class MapClassifier(nn.Module):
         self, maps: Maps | Float[Array, "n h w c"], *, context: Context
     ) -> Float[Array, "n out"]:
         """Logits, shape [n, out]."""
-        x = maps_of("MapClassifier", maps)[-1].mean(axis=(1, 2))
+        if self.pool not in ("mean", "max"):
+            raise ValueError(f"MapClassifier: pool={self.pool!r} is not 'mean' or 'max'.")
+        x = maps_of("MapClassifier", maps)[-1]
+        x = x.mean(axis=(1, 2)) if self.pool == "mean" else x.max(axis=(1, 2))
         if self.width:
             x = nn.relu(Dense(self.width, dtype=self.dtype)(x, context=context))
         x = Dense(self.out, dtype=self.dtype, name="out")(x, context=context)

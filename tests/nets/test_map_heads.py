@@ -20,12 +20,15 @@ def test_heads_take_pyramids_and_single_maps():
         assert sizes(nets.CentreHead(7), maps)[1] == (4, 17, 24, 11)
 
 
-def test_the_classifier_sees_the_means_of_the_coarsest_map():
-    module = nets.MapClassifier(3, width=0)
+@pytest.mark.parametrize("pool", ["mean", "max"])
+def test_the_classifier_sees_means_or_maxima_of_the_coarsest_map(pool):
+    module = nets.MapClassifier(3, 0, pool)
     variables = module.init(KEY, MAPS, context=CONTEXT)
     kernel = np.asarray(variables["params"]["out"]["kernel"])
-    expected = np.asarray(MAPS[-1]).mean(axis=(1, 2)) @ kernel
+    expected = getattr(np.asarray(MAPS[-1]), pool)(axis=(1, 2)) @ kernel
     np.testing.assert_allclose(module.apply(variables, MAPS, context=CONTEXT), expected, rtol=1e-4)
+    with pytest.raises(ValueError, match=r"MapClassifier: pool='sum' is not 'mean' or 'max'"):
+        shapes(nets.MapClassifier(3, pool="sum"), MAPS)
 
 
 @pytest.mark.parametrize("module", [nets.MapClassifier(3), nets.DenseHead(3, (8, 8))])
