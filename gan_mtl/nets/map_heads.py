@@ -22,8 +22,8 @@ class MapClassifier(nn.Module):
     """Means or maxima over places of the coarsest map, a hidden layer, one output per class.
 
     Single-label under `cross_entropy`, multi-label under `binary_cross_entropy`. Of several small
-    objects a mean over all places sees little; maxima find them (of scores in Oquab, Bottou, Laptev &
-    Sivic, "Is object localization for free?", CVPR 2015; here of features).
+    objects a mean over all places sees little; maxima find them (of scores in Oquab, Bottou, Laptev
+    & Sivic, "Is object localization for free?", CVPR 2015; here of features).
 
     Attributes:
         out: number of outputs.
