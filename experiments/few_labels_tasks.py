@@ -21,7 +21,7 @@ from typing import Any
 from experiments import scenes_multitask
 from experiments.scenes_multitask import SCORES, TASKS, task_scores
 from gan_mtl import games
-from gan_mtl.games import multitask
+from gan_mtl.games import Task, multitask
 from gan_mtl.run import tables
 from gan_mtl.run.cli import main
 from gan_mtl.run.config import Arm, Config, Spec, chosen_arms
@@ -43,19 +43,28 @@ class Settings:
     """As of `scenes_multitask`."""
 
 
-def build(settings: Settings, spec: Spec) -> Game:
+def tasks_of(settings: Settings, spec: Spec) -> tuple[Task, ...]:
     """The tasks of the arm, of which the scarce one looks at the labelled scenes."""
-    names = TASKS if settings.shared else (settings.scarce,)
-    base = scenes_multitask.Settings(names, settings.weighting)
-    tasks = tuple(
+    return tuple(
         games.labelled(task) if task.name == settings.scarce and not settings.every_label else task
-        for task in scenes_multitask.heads(base, spec)
+        for task in scenes_multitask.heads(base(settings), spec)
     )
+
+
+def base(settings: Settings) -> scenes_multitask.Settings:
+    """The arm of `scenes_multitask` that it is made like."""
+    names = TASKS if settings.shared else (settings.scarce,)
+    return scenes_multitask.Settings(names, settings.weighting)
+
+
+def build(settings: Settings, spec: Spec) -> Game:
+    """A trunk and the arm's tasks."""
+    like = base(settings)
     return multitask(
-        scenes_multitask.trunk_of(base),
-        tasks,
-        scenes_multitask.adam(base, spec.steps),
-        weighting=scenes_multitask.weighting_of(base),
+        scenes_multitask.trunk_of(like),
+        tasks_of(settings, spec),
+        scenes_multitask.adam(like, spec.steps),
+        weighting=scenes_multitask.weighting_of(like),
     )
 
 

@@ -71,8 +71,9 @@ class Settings:
 
 def heads(settings: Settings, spec: Spec) -> tuple[Task, ...]:
     """The tasks of the arm."""
-    size, k = spec.image_shape[:2], spec.num_classes
-    pixels = nets.DenseHead(k + 1, (size[0], size[1]), settings.pixels)
+    (height, width, _), k = spec.image_shape, spec.num_classes
+    size = (height, width)
+    pixels = nets.DenseHead(k + 1, size, settings.pixels)
     tags = linen(nets.MapClassifier(k, pool="max"))
     made = {
         "presence": functools.partial(games.presence_task, tags),
@@ -200,8 +201,9 @@ def _printed(cells: tables.Cells, arms: dict[str, str]) -> list[str]:
 
 def _changes(cells: tables.Cells, arm: str, tasks: tuple[str, ...], base: dict) -> list[str]:
     """Delta-m over main scores by seed, and over all scores of the means."""
-    means = {t: _means(cells, arm, t) for t in tasks}
-    if not all(means[t] and base[t] for t in tasks):
+    means = [_means(cells, arm, t) for t in tasks]
+    alone_means = [base[t] for t in tasks]
+    if not all([*means, *alone_means]):
         return ["-", "-"]
     seeds = set.intersection(*(set(_scores(cells, arm, t)) for t in tasks))
     alone = {t: _scores(cells, f"single_{t}", t) for t in tasks}
@@ -215,8 +217,8 @@ def _changes(cells: tables.Cells, arm: str, tasks: tuple[str, ...], base: dict) 
         for seed in seeds
     }
     every = metrics.delta_m(
-        [x for t in tasks for x in means[t]],
-        [x for t in tasks for x in base[t]],
+        [x for pair in means for x in pair or ()],
+        [x for pair in alone_means for x in pair or ()],
         [True] * 2 * len(tasks),
         tasks=[t for t in tasks for _ in (0, 1)],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -10,9 +11,23 @@ import jax.numpy as jnp
 
 from gan_mtl import parallel
 from gan_mtl.data import Split
-from gan_mtl.types import Batch, Context, Game, starting
+from gan_mtl.types import Array, Batch, Context, Game, Variables, starting
 
 IMAGES = 16  # of the program whose operations are counted
+
+
+def answers(game: Game) -> Callable[[Variables, Array], dict[str, Any]]:
+    """The function from images, as training saw them, to what all task heads say of them.
+
+    Compiled as one program it passes once through what heads share.
+    """
+    context = Context(jax.random.key(0), jnp.zeros((), jnp.int32), train=False)
+
+    def answer(variables: Variables, images: Array) -> dict[str, Any]:
+        heads = [name for name in game.predict if f"heads/{name}" in variables.params]
+        return {name: game.predict[name](variables, images, context) for name in heads}
+
+    return answer
 
 
 def network_cost(game: Game, split: Split) -> dict[str, Any]:
@@ -35,14 +50,8 @@ def network_cost(game: Game, split: Split) -> dict[str, Any]:
     }
     groups = jax.eval_shape(game.init, jax.random.key(0), batch)
     params = {name: group["params"] for name, group in groups.items()}
-    heads = [name for name in game.predict if f"heads/{name}" in groups]
-    context = Context(jax.random.key(0), jnp.zeros((), jnp.int32), train=False)
-
-    def answer(groups, images):
-        variables = starting(groups)
-        return {name: game.predict[name](variables, images, context) for name in heads}
-
-    program = parallel.compile_function(answer).lower(groups, images).compile()
+    variables = starting(groups)
+    program = parallel.compile_function(answers(game)).lower(variables, images).compile()
     analysis: Any = program.cost_analysis()
     return {
         "parameters": sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params)),
