@@ -67,7 +67,7 @@ CONFIG = replace(
     presets={
         "smoke": {**scenes_multitask.CONFIG.presets["smoke"], "only": ("weights_111",)},
         "cpu": {
-            **{"steps": 500, "seeds": 1, "save_every": 500},
+            **{"steps": 1_000, "seeds": 1, "save_every": 1_000, "batch_size": 16},
             "about": "half an hour on 2 CPU cores",
         },
         "paper": {"seeds": 2},

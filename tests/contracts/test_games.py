@@ -8,7 +8,7 @@ import zoo
 
 from gan_mtl import audit, table
 from gan_mtl.types import Context
-from gan_mtl.update import alternating, variables_of
+from gan_mtl.update import variables_of
 
 KEY = jax.random.key(0)
 STEPS = 4
@@ -18,10 +18,9 @@ STEPS = 4
 def run(request):
     """Name, game, first and last state and the metrics of a few compiled steps."""
     game = zoo.game(request.param)
-    updater = alternating(game)
+    init, update = zoo.compiled(request.param)
     batch = zoo.batch()
-    start = jax.jit(updater.init)(KEY, batch)
-    update = jax.jit(updater.update)
+    start = init(KEY, batch)
     state, seen = start, []
     for i in range(STEPS):
         state, metrics = update(jax.random.fold_in(KEY, i), state, batch)

@@ -22,10 +22,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 K = 2
 
 
+def key_of(step):
+    return jax.random.fold_in(jax.random.key(4), step)
+
+
 def advance(compiled, state, steps):
     for step in steps:
-        key = jax.random.fold_in(jax.random.key(4), step)
-        state, _ = compiled.update(step, key, state, compiled.put(jax.device_get(zoo.batch())))
+        batch = compiled.put(jax.device_get(zoo.batch()))
+        state, _ = compiled.update(step, key_of(step), state, batch)
     return state
 
 
@@ -39,18 +43,24 @@ def bits(state):
 
 @pytest.mark.parametrize("name", sorted(zoo.GAMES))
 def test_k_save_restore_k_equals_2k_bit_for_bit(name, tmp_path):
-    compiled = parallel.compile_update(alternating(zoo.game(name)), num_devices=1)
-    whole = advance(compiled, start(compiled), range(2 * K))
-    half = advance(compiled, start(compiled), range(K))
+    init, update = zoo.compiled(name)
+    batch = zoo.batch()
+
+    def played(state, steps):
+        for step in steps:
+            state, _ = update(key_of(step), state, batch)
+        return state
+
+    begun = init(jax.random.key(0), batch)
+    half = played(begun, range(K))
     store = checkpoints.open_checkpoints(tmp_path / "checkpoints")
-    store.save(K, compiled.split(half)[0], {})
+    store.save(K, jax.device_get(half), {})
     store.close()
     fresh = checkpoints.open_checkpoints(tmp_path / "checkpoints")
-    like = compiled.split(start(compiled))[0]
-    restored = fresh.restore(like)
+    restored = fresh.restore(jax.device_get(begun))
     fresh.close()
     assert restored.step == K
-    rest = advance(compiled, compiled.join([restored.state]), range(K, 2 * K))
+    whole, rest = (played(state, range(K, 2 * K)) for state in (half, restored.state))
     assert bits(rest) == bits(whole)
 
 

@@ -59,12 +59,10 @@ def test_objects_keep_their_shape_and_go_everywhere():
 
 def test_a_hidden_object_is_none_and_leaves_the_tags():
     small = {
-        "mask": jnp.array([[[1, 1], [2, 0]]], jnp.uint8),
-        "objects": jnp.array([[[0, 1, 1, 2, 1], [0, 0, 2, 1, 0], [0, 0, 0, 0, -1]]], jnp.float32),
+        "mask": jnp.array([[[1, 1]]], jnp.uint8),
+        "objects": jnp.array([[[0, 0, 2, 1, 0], [0, 0, 2, 1, 1]]], jnp.float32),
         "present": jnp.array([[1, 1]]),
     }
-    small["mask"] = jnp.array([[[1, 1]]], jnp.uint8)
-    small["objects"] = jnp.array([[[0, 0, 2, 1, 0], [0, 0, 2, 1, 1]]], jnp.float32)
     found = layouts.rearranged(small, CONTEXT)
     assert found["objects"][0].tolist() == [[0, 0, 2, 1, 0], [0, 0, 0, 0, -1]]
     assert found["present"][0].tolist() == [1, 0] and found["mask"].tolist() == [[[1, 1]]]

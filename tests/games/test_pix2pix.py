@@ -41,6 +41,18 @@ def test_rows_are_means_over_patches_and_pixels():
     assert game.latents is None and game.sample is not None
 
 
+def test_a_class_out_of_range_is_seen_in_the_losses_of_its_image():
+    """Instead of passing for a pixel that is ignored."""
+    game = games.pix2pix(games.MapPlayers(GEN, DISC), BOTH, 3)
+    batch = zoo.batch()
+    groups = jax.jit(game.init)(KEY, batch)
+    for turn in game.turns:
+        for mask, faulty in ((batch["mask"].at[2, 1, 1].set(3), [2]), (batch["mask"], [])):
+            found = turn.losses(starting(groups), {**batch, "mask": mask}, CONTEXT).losses
+            for loss in found.values():
+                assert jnp.flatnonzero(jnp.isnan(loss.values)).tolist() == faulty
+
+
 def test_errors_name_value_and_remedy():
     players = games.MapPlayers(GEN, DISC)
     with pytest.raises(ValueError, match=r"pix2pix: the pair must be a function of one logit per"):
