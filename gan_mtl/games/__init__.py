@@ -14,7 +14,6 @@ from gan_mtl.games.map_players import MapOptimizers as MapOptimizers
 from gan_mtl.games.map_players import MapPlayers as MapPlayers
 from gan_mtl.games.map_players import Synthetic as Synthetic
 from gan_mtl.games.map_players import from_step as from_step
-from gan_mtl.games.map_players import labelled as labelled
 from gan_mtl.games.multi_adversarial import multi_adversarial as multi_adversarial
 from gan_mtl.games.multitask import multitask as multitask
 from gan_mtl.games.oasis import oasis as oasis
@@ -41,6 +40,7 @@ from gan_mtl.games.simultaneous import simultaneous as simultaneous
 from gan_mtl.games.tasks import Task as Task
 from gan_mtl.games.tasks import class_task as class_task
 from gan_mtl.games.tasks import entropy_task as entropy_task
+from gan_mtl.games.tasks import labelled as labelled
 from gan_mtl.games.tasks import rotation_task as rotation_task
 from gan_mtl.games.tasks import shift as shift
 from gan_mtl.games.vision_tasks import depth_task as depth_task

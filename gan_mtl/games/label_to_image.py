@@ -11,6 +11,8 @@ The generator's images are judged by a discriminator, and by the heads of tasks 
 targets that the label map came with. The tasks' networks are moved in their own turn only: by real
 pairs, and by synthetic ones (v, a number or a `Schedule`), images that the generator makes of the
 labelled scenes' maps or of maps composed anew. Without an optimizer of their own they are frozen.
+Synthetic images are normalised by their own moments, and running averages are those of real images
+alone, since these are what the tasks are asked about in the end.
 
 Feeding synthetic pairs back as training data of several tasks is the idea of Bao, Li, et al.,
 "Generative Modeling for Multi-task Visual Learning", ICML 2022, arXiv 2106.13409 (MGM); networks
@@ -168,9 +170,9 @@ def _task_losses(plan: MapPlan, variables, batch, context) -> Outcome:
     if plan.synthetic is not None:
         context = context.fold("synthetic")
         pairs = {**batch, **_composed(plan, batch, context)}
-        fakes, variables = plan.make(variables, pairs[plan.targets], context.fold("generate"))
+        fakes, _ = plan.make(variables, pairs[plan.targets], context.fold("generate"))
         pairs[plan.source] = jax.lax.stop_gradient(fakes)
-        found, variables = _judged(plan, plan.on_fakes(), variables, pairs, context)
+        found, _ = _judged(plan, plan.on_fakes(), variables, pairs, context)
         losses |= {f"{name}_fake": loss for name, loss in found.items()}
     return Outcome(losses, variables, metrics)
 

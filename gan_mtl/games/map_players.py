@@ -25,7 +25,6 @@ from gan_mtl.types import (
     Weighting,
 )
 
-LABELLED = "labelled_"  # begins the entries of examples that are drawn among the labelled ones
 Masks = Int[Array, "n h w"]
 
 
@@ -100,8 +99,10 @@ class MapPlan(NamedTuple):
         return tuple(task for task in self.tasks if task.source == self.source)
 
     def one_hot(self, mask: Masks, dtype) -> Float[Array, "n h w k"]:
-        """A channel for every class; all zeros where a pixel is ignored."""
-        return jax.nn.one_hot(mask.astype(jnp.int32), self.num_classes, dtype=dtype)
+        """A channel for every class; zeros where ignored, NaN where a class is out of range."""
+        faulty = (mask != IGNORE) & ((mask < 0) | (mask >= self.num_classes))
+        maps = jax.nn.one_hot(mask.astype(jnp.int32), self.num_classes, dtype=dtype)
+        return jnp.where(faulty[..., None], jnp.nan, maps)
 
     def draw(self, n: int, context: Context) -> Float[Array, "n z"]:
         """Latents; of width 0 for a generator without."""
@@ -148,12 +149,6 @@ Side = Callable[[MapPlan, Made, Variables, Context], tuple[dict[str, Loss], Vari
 def from_step(start: int, weight: float = 1.0) -> Schedule:
     """A coefficient that is 0 before a step, and `weight` from there on."""
     return Schedule(lambda step: weight * (step >= start), f"{weight:g} from step {start}")
-
-
-def labelled(task: Task) -> Task:
-    """The task on the examples with a visible label: entries with `labelled_` before their name."""
-    targets = task.targets and LABELLED + task.targets
-    return task._replace(source=LABELLED + task.source, targets=targets)
 
 
 def visible(mask: Masks) -> Array:

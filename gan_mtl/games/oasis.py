@@ -22,7 +22,6 @@ import jax.numpy as jnp
 
 from gan_mtl.games.label_to_image import build
 from gan_mtl.games.map_players import (
-    LABELLED,
     NO_WEIGHTINGS,
     Made,
     MapOptimizers,
@@ -32,7 +31,7 @@ from gan_mtl.games.map_players import (
     Weightings,
 )
 from gan_mtl.games.players import Latents
-from gan_mtl.games.tasks import Task
+from gan_mtl.games.tasks import LABELLED, Task
 from gan_mtl.losses.label_maps import (
     class_balance,
     label_mix_consistency,
@@ -72,7 +71,8 @@ def oasis(
     Args:
         players: `disc` has num_classes + 1 outputs at every pixel (`nets.OASISDiscriminator`).
         latents: the noise; of an image, or of all its pixels alike.
-        num_classes: k of the label maps, the background included; 255 is ignored.
+        num_classes: k of the label maps, the background included; 255 is ignored, and a map of
+            any other class makes losses of NaN, which stop a run.
         label_mix: weight of LabelMix's consistency; 10 is the default of the authors' code.
         unlabelled: weight of a row in which the entry `images` is "not fake", whatever its map;
             where few scenes are labelled. Ours, after Salimans et al. 2016; 0 in the paper.

@@ -22,7 +22,6 @@ from jaxtyping import Array, Float
 
 from gan_mtl.games.label_to_image import build
 from gan_mtl.games.map_players import (
-    LABELLED,
     NO_WEIGHTINGS,
     Made,
     MapOptimizers,
@@ -32,7 +31,7 @@ from gan_mtl.games.map_players import (
     Weightings,
 )
 from gan_mtl.games.players import Latents
-from gan_mtl.games.tasks import Task
+from gan_mtl.games.tasks import LABELLED, Task
 from gan_mtl.losses.adversarial import AdversarialLoss, non_saturating
 from gan_mtl.types import Coefficient, Context, Game, Loss, Objective, Variables
 

@@ -15,6 +15,7 @@ from gan_mtl.losses.semi_supervised import entropy
 from gan_mtl.losses.tasks import HIDDEN, binary_cross_entropy, cross_entropy
 from gan_mtl.types import Batch, Coefficient, Context, Loss, Network, Variables
 
+LABELLED = "labelled_"  # begins the entries of examples that are drawn among the labelled ones
 LossFn = Callable[[Array, Array], Array | Loss]
 Transform = Callable[[Array, Context], tuple[Array, Array]]
 
@@ -64,8 +65,14 @@ def class_task(head: Network, *, labelled: bool = True, name: str = "class", **o
         labelled: take `labelled_images` and `labelled_labels` (few labels, drawn apart); else
             `images` with `labels`, where -1 is masked.
     """
-    prefix = "labelled_" if labelled else ""
+    prefix = LABELLED if labelled else ""
     return Task(name, head, source=prefix + "images", targets=prefix + "labels", **options)
+
+
+def labelled(task: Task) -> Task:
+    """The task on the examples with a visible label: entries with `labelled_` before their name."""
+    targets = task.targets and LABELLED + task.targets
+    return task._replace(source=LABELLED + task.source, targets=targets)
 
 
 def rotate(
