@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from gan_mtl import draws
+from gan_mtl.losses.segmentation import IGNORE
 from gan_mtl.types import Context
 
 TRIES = 8  # places tried for an object; the one that hides least is taken
@@ -46,7 +47,7 @@ def rearranged(pairs: dict[str, Array], context: Context) -> dict[str, Array]:
     keys = draws.per_example(lambda key: key, len(mask), context)
     moved: dict[str, Array] = {}
     moved["mask"], moved["objects"] = jax.vmap(_moved)(mask, objects, keys)
-    known = ~((mask == 255).any(axis=(1, 2)) | (objects[..., 4] < NOTHING).any(axis=1))
+    known = ~((mask == IGNORE).any(axis=(1, 2)) | (objects[..., 4] < NOTHING).any(axis=1))
     if "present" in pairs:
         k = pairs["present"].shape[1]
         seen = (moved["objects"][..., 4, None] == jnp.arange(k)[None, None]).any(axis=1)

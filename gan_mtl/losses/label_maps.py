@@ -29,7 +29,9 @@ def class_balance(
 ) -> Float[Array, " k"]:
     r""":math:`\alpha_c`: how many pixels there are by how many are of class c.
 
-    Over the whole batch; a class that is not in it has 0, and its pixels cannot ask for more.
+    Over the whole batch; a class that is not in it has 0, and its pixels cannot ask for more. The
+    paper's; its authors' code (boschresearch/OASIS, models/losses.py) divides by the number of
+    classes in the batch as well, so that the rows of reals weigh that much less against fakes.
 
     Args:
         mask: classes 0 .. k - 1, or 255 where a pixel is ignored.

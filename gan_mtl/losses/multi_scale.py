@@ -21,7 +21,8 @@ def feature_gap(real_features: Features, fake_features: Features) -> Float[Array
 
     :math:`\frac{1}{L} \sum_{i=1}^{L} \mathrm{mae}(f_C^i(x \circ S(x)),\, f_C^i(x \circ y))`, with
     the mean absolute error over all entries of an example (equations 1 and 2). The authors' code
-    has one mean over the entries of all layers together, where large layers weigh more.
+    takes one mean over the entries of all layers together, where large layers weigh more, and
+    multiplies the six layers by 1, 2, 2, 2, 2 and 4; its segmenter has a Dice loss beside it.
 
     Args:
         real_features: of the true map, one array [n, ...] for each of L layers.

@@ -94,7 +94,8 @@ def scaled_map(
     The true class l of a pixel gets :math:`\bar y_l = \max(\tau, p_l)`, and the others, in
     proportion, :math:`p_c (1 - \bar y_l) / (1 - p_l)`: of all distributions with at least
     :math:`\tau` at l that which is nearest to p. The "Scaling" of Luc, Couprie, Chintala & Verbeek,
-    "Semantic Segmentation using Adversarial Networks", 2016, arXiv 1611.08408. No gradient.
+    "Semantic Segmentation using Adversarial Networks", 2016, arXiv 1611.08408, section 3.2, with
+    tau = 0.9. No gradient.
 
     Args:
         probabilities: p, the predicted map.

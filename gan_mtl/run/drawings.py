@@ -13,10 +13,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from gan_mtl.data.targets import IGNORE
+
 Pictures = UInt8[np.ndarray, "n h w 3"]
 
 SIDE = 128  # images are enlarged to at least this many pixels along their longer side
-IGNORE = 255  # of a mask: drawn as the image is
 WRONG = (230, 30, 30)
 UNKNOWN = (128, 128, 128)
 LINE = 12  # height of a line of tags, in pixels

@@ -15,6 +15,7 @@ import numpy as np
 
 from gan_mtl import nets, parallel
 from gan_mtl.data import Dataset, to_float
+from gan_mtl.data.targets import IGNORE
 from gan_mtl.run import drawings, images
 from gan_mtl.run.evaluate import BATCH
 from gan_mtl.types import Game
@@ -127,7 +128,7 @@ def detection(shown: Shown, outputs: np.ndarray) -> Rows:
 def segmentation(shown: Shown, logits: np.ndarray) -> Rows:
     """Image, true classes, predicted ones, and pixels that are wrong."""
     said, true = logits.argmax(axis=-1), shown.targets["mask"].astype(int)
-    wrong = (said != true) & (true != drawings.IGNORE)
+    wrong = (said != true) & (true != IGNORE)
     rows = (
         np.broadcast_to(shown.images, (*shown.images.shape[:3], 3)),
         drawings.with_masks(shown.images, true),
