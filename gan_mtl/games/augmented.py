@@ -50,7 +50,8 @@ def crop_and_flip(
     """A window of every example, anywhere in it, mirrored left to right half of the time.
 
     Args:
-        batch: with arrays [n, h, w, ...] under `entries`, of one h and w; the rest stays.
+        batch: with arrays [n, h, w, ...] under `entries`, of one h and w; the rest stays, so that
+            boxes, and maps that are not named, no longer lie on the images.
         context: the draws belong to the global examples.
         size: height and width of the window; that of the images is no crop.
         flip: whether there are mirrored ones.

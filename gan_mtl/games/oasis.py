@@ -70,7 +70,7 @@ def oasis(
 
     Args:
         players: `disc` has num_classes + 1 outputs at every pixel (`nets.OASISDiscriminator`).
-        latents: the noise; of an image, or of all its pixels alike.
+        latents: the noise of an image, the same at all of its pixels.
         num_classes: k of the label maps, the background included; 255 is ignored, and a map of
             any other class makes losses of NaN, which stop a run.
         label_mix: weight of LabelMix's consistency; 10 is the default of the authors' code.

@@ -67,14 +67,14 @@ def _trained(game, dataset, value_range, steps, batch_size) -> Predict:
 def synthesis_scores(e: Evaluation, predict: Predict | None = None) -> dict[str, float]:
     """Scores of images that the generator makes of the test scenes' label maps.
 
+    Args:
+        predict: a `judge`; None leaves its scores out.
+
     Returns:
         `asked_miou`, `asked_pixel_accuracy`: how well the judge's head `segmentation` finds in
         them what they were asked to show (the protocol of SPADE and OASIS), and of the same scenes'
-        own images `real_miou`, what can be had; with a feature network `frechet` to `coverage`
-        against the test images.
-
-    Args:
-        predict: a `judge`; None leaves its scores out.
+        own images `real_miou`, `real_pixel_accuracy`, what can be had; with a feature network
+        `frechet` to `coverage` against the test images.
     """
     test = e.dataset.test
     images = e.sample(test.num_examples, test.targets["mask"])
