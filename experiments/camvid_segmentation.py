@@ -9,8 +9,8 @@ Protocol: *half resolution*. Pictures and masks are 240 x 180, and scores are ta
 scores are at 480 x 360 or more and with hundreds of epochs, so that they stand beside these for
 orientation only: SegNet from scratch 42.5 % mIoU, 81.3 % of pixels, and with VGG's weights 43.8 %,
 81.8 % (the table of the re-implementation github.com/toimcio/SegNet-tensorflow, not of a paper).
-Training sees crops with random flips and colours; testing whole pictures. Pixels count by the median class
-frequency over their own (SegNet's weights) to the power `balance`.
+Training sees crops with random flips and colours; testing whole pictures. Pixels count by the
+median class frequency over their own (SegNet's weights) to the power `balance`.
 
 Expected: at least 40 % mIoU and 80 % of pixels with `--preset cpu`, in four to ten minutes a run
 on two idle cores. The test pictures' light is not the training pictures': validation scores, of the

@@ -300,12 +300,11 @@ def several_discriminators():
 
 def vision():
     """What is in an image, where, and every pixel, of one pyramid; rows of its two maps."""
-    trunk = nets.ResNetPyramid((6, 8), (1, 1), "small", "batch")
+    trunk = nets.ConvPyramid((6, 8), norm="batch")
     tasks = (
         games.presence_task(linen(nets.MapClassifier(CLASSES, 0))),
         games.detection_task(linen(nets.CentreHead(CLASSES, 6, None)), (4, 4)),
         games.segmentation_task(linen(nets.DenseHead(CLASSES, (4, 4), 6, None)), dice=0.5),
-        games.reconstruction_task(linen(nets.DenseHead(1, (4, 4), 6, None)), weight=0.5),
         games.depth_task(linen(nets.DenseHead(1, (4, 4), 6, None)), weight=0.5),
     )
     rows = Rows("features")
@@ -315,13 +314,11 @@ def vision():
 def judged_maps():
     """A segmenter and its discriminator of maps, under flips of images and masks together."""
     tasks = (
-        games.segmentation_task(linen(nets.DenseHead(CLASSES, 2, 6, None))),
-        games.reconstruction_task(linen(nets.DenseHead(1, 2, 6, None)), weight=0.5),
+        games.segmentation_task(pointwise(CLASSES)),
+        games.reconstruction_task(pointwise(1), weight=0.5),
     )
-    disc = linen(nets.MapDiscriminator((4,)))
-    game = games.segmentation_adversary(
-        linen(nets.ConvPyramid((6,), norm="batch")), tasks, disc, adam(), weight=0.1, tau=0.9
-    )
+    trunk, disc = pointwise(3, norm=True), linen(nets.MapDiscriminator((4,)))
+    game = games.segmentation_adversary(trunk, tasks, disc, adam(), weight=0.1, tau=0.9)
     return games.augmented(game, functools.partial(games.crop_and_flip, size=(4, 4)))
 
 

@@ -10,6 +10,7 @@ from gan_mtl.losses import conditional as conditional
 from gan_mtl.losses import energies as energies
 from gan_mtl.losses import information as information
 from gan_mtl.losses import latent as latent
+from gan_mtl.losses import mmd as mmd
 from gan_mtl.losses import path_lengths as path_lengths
 from gan_mtl.losses import penalties as penalties
 from gan_mtl.losses import pixels as pixels
@@ -32,6 +33,9 @@ from gan_mtl.losses.augment import ada_augment as ada_augment
 from gan_mtl.losses.augment import ada_init as ada_init
 from gan_mtl.losses.augment import ada_update as ada_update
 from gan_mtl.losses.augment import diff_augment as diff_augment
+from gan_mtl.losses.cdan import entropy_weights as entropy_weights
+from gan_mtl.losses.cdan import multilinear_map as multilinear_map
+from gan_mtl.losses.cdan import random_multilinear_map as random_multilinear_map
 from gan_mtl.losses.centres import centre_loss as centre_loss
 from gan_mtl.losses.centres import centre_targets as centre_targets
 from gan_mtl.losses.conditional import conditional_contrastive as conditional_contrastive
@@ -39,7 +43,10 @@ from gan_mtl.losses.conditional import crammer_singer as crammer_singer
 from gan_mtl.losses.conditional import data_to_data as data_to_data
 from gan_mtl.losses.conditional import multi_hinge_disc as multi_hinge_disc
 from gan_mtl.losses.conditional import multi_hinge_gen as multi_hinge_gen
+from gan_mtl.losses.confusion import domain_confusion as domain_confusion
+from gan_mtl.losses.coral import deep_coral as deep_coral
 from gan_mtl.losses.depth import scale_invariant_log as scale_invariant_log
+from gan_mtl.losses.dsn import scale_invariant_mse as scale_invariant_mse
 from gan_mtl.losses.energies import BeganState as BeganState
 from gan_mtl.losses.energies import began as began
 from gan_mtl.losses.energies import began_init as began_init
@@ -55,6 +62,12 @@ from gan_mtl.losses.label_maps import oasis_gen as oasis_gen
 from gan_mtl.losses.label_maps import oasis_unlabelled as oasis_unlabelled
 from gan_mtl.losses.latent import optimise_latents as optimise_latents
 from gan_mtl.losses.latent import unroll as unroll
+from gan_mtl.losses.mcd import classifier_discrepancy as classifier_discrepancy
+from gan_mtl.losses.mdd import source_disparity as source_disparity
+from gan_mtl.losses.mdd import target_disparity as target_disparity
+from gan_mtl.losses.mmd import Gaussians as Gaussians
+from gan_mtl.losses.mmd import joint_mmd as joint_mmd
+from gan_mtl.losses.mmd import multi_kernel_mmd as multi_kernel_mmd
 from gan_mtl.losses.multi_scale import multi_scale_l1 as multi_scale_l1
 from gan_mtl.losses.path_lengths import PathLengthState as PathLengthState
 from gan_mtl.losses.path_lengths import path_length as path_length
@@ -72,6 +85,7 @@ from gan_mtl.losses.regularizers import clip_weights as clip_weights
 from gan_mtl.losses.regularizers import historical_averaging as historical_averaging
 from gan_mtl.losses.regularizers import l2_sp as l2_sp
 from gan_mtl.losses.regularizers import orthogonal as orthogonal
+from gan_mtl.losses.reversal import gradient_reversal as gradient_reversal
 from gan_mtl.losses.segmentation import pixel_cross_entropy as pixel_cross_entropy
 from gan_mtl.losses.segmentation import scaled_map as scaled_map
 from gan_mtl.losses.segmentation import soft_dice as soft_dice
@@ -97,3 +111,4 @@ from gan_mtl.losses.tasks import huber as huber
 from gan_mtl.losses.tasks import l1 as l1
 from gan_mtl.losses.tasks import l2 as l2
 from gan_mtl.losses.tasks import masked_mean as masked_mean
+from gan_mtl.losses.wdgrl import critic_penalty as critic_penalty

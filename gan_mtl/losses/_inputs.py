@@ -57,6 +57,17 @@ def same_shape(**arrays: Array) -> None:
             )
 
 
+def same_width(**arrays: Array) -> None:
+    """Refuses rows [n, d] and [m, d] of unequal d."""
+    (first, a), *others = arrays.items()
+    for name, b in others:
+        if a.shape[1] != b.shape[1]:
+            raise ValueError(
+                f"{first} and {name}: widths must be equal, got {a.shape[1]} and {b.shape[1]}; "
+                "take the same layer of both"
+            )
+
+
 def per_example_mean(values: Float[Array, " n *dims"]) -> Float[Array, " n"]:
     """The mean over everything but the first axis."""
     return values.mean(axis=tuple(range(1, values.ndim)))

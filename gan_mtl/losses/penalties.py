@@ -55,7 +55,8 @@ def squared_gradient_norm(
     return jnp.square(gradient).sum(axis=tuple(range(1, images.ndim)))
 
 
-def _distance_from_one(squared_norm: Float[Array, " n"]) -> Float[Array, " n"]:
+def distance_from_one(squared_norm: Float[Array, " n"]) -> Float[Array, " n"]:
+    r""":math:`(\lVert \cdot \rVert - 1)^2` of squared norms, with a finite slope at 0."""
     return jnp.square(jnp.sqrt(squared_norm + TINY) - 1)
 
 
@@ -100,7 +101,7 @@ def gradient_penalty(
         Differs: the 1e-12.
     """
     between = _interpolated(real, fake, context.fold("gradient_penalty"))
-    return _distance_from_one(squared_gradient_norm(disc_fn, between, per_example=per_example))
+    return distance_from_one(squared_gradient_norm(disc_fn, between, per_example=per_example))
 
 
 def max_gradient_penalty(
@@ -198,4 +199,4 @@ def dragan(
     deviation = batch_statistic("dragan", jnp.sqrt(mean(jnp.square(real - mean(real)))))
     noise = draws.normal(real.shape[0], real.shape[1:], context.fold("dragan")).astype(real.dtype)
     around = jax.lax.stop_gradient(real + scale * deviation * noise)
-    return _distance_from_one(squared_gradient_norm(disc_fn, around, per_example=per_example))
+    return distance_from_one(squared_gradient_norm(disc_fn, around, per_example=per_example))

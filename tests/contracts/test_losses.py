@@ -15,22 +15,31 @@ from gan_mtl import losses
 from gan_mtl.losses import (
     adversarial,
     augment,
+    cdan,
     centres,
     conditional,
+    confusion,
+    coral,
     depth,
+    dsn,
     energies,
     information,
     label_maps,
     latent,
+    mcd,
+    mdd,
+    mmd,
     multi_scale,
     path_lengths,
     penalties,
     regularizers,
+    reversal,
     segmentation,
     semi_supervised,
     sharing,
     stabilisers,
     tasks,
+    wdgrl,
 )
 from gan_mtl.metrics import frechet, multitask
 from gan_mtl.types import Context
@@ -178,6 +187,22 @@ CASES = {
         MAPS,
         (N,),
     ),
+    "deep_coral": (coral.deep_coral, LOGITS, ()),
+    "multi_kernel_mmd": (mmd.multi_kernel_mmd, LOGITS, ()),
+    "joint_mmd": (lambda s, t: mmd.joint_mmd((s, s[:, :2]), (t, t[:, :2])), LOGITS, ()),
+    "multilinear_map": (lambda f, g: cdan.multilinear_map(f, g[:, :2]), LOGITS, (N, 2 * K)),
+    "random_multilinear_map": (
+        lambda f, g: cdan.random_multilinear_map(f, g, jnp.eye(K), jnp.eye(K)),
+        LOGITS,
+        (N, K),
+    ),
+    "entropy_weights": (cdan.entropy_weights, LOGITS[:1], (N,)),
+    "classifier_discrepancy": (mcd.classifier_discrepancy, LOGITS, (N,)),
+    "source_disparity": (mdd.source_disparity, LOGITS, (N,)),
+    "target_disparity": (mdd.target_disparity, LOGITS, (N,)),
+    "domain_confusion": (confusion.domain_confusion, LOGITS[:1, :, 0], (N,)),
+    "critic_penalty": (lambda s, t: wdgrl.critic_penalty(disc, s, t, CONTEXT), LOGITS, (N,)),
+    "scale_invariant_mse": (dsn.scale_invariant_mse, LOGITS, (N,)),
     "optimise_latents": (lambda z: latent.optimise_latents(disc, z), LOGITS[:1], (N, K)),
 }
 OTHERWISE = {  # states and sizes, pairs (above, by half), and what keeps its argument's dtype
@@ -185,7 +210,7 @@ OTHERWISE = {  # states and sizes, pairs (above, by half), and what keeps its ar
     *("began_update", "ada_init", "ada_update", "energy_based", "began"),
     *("diff_augment", "ada_augment", "unroll"),
     *("centre_targets", "gaussian_radius", "checked_mask", "class_balance", "label_mix_mask"),
-    *("one_hot_map", "scaled_map"),
+    *("one_hot_map", "scaled_map", "gradient_reversal"),
 }
 
 
@@ -193,6 +218,7 @@ MODULES = {
     *(adversarial, augment, conditional, energies, information, latent, path_lengths),
     *(penalties, regularizers, semi_supervised, sharing, stabilisers, tasks),
     *(centres, depth, label_maps, multi_scale, segmentation),
+    *(cdan, confusion, coral, dsn, mcd, mdd, mmd, reversal, wdgrl),
 }
 
 

@@ -7,8 +7,9 @@ import pytest
 import zoo
 
 from gan_mtl import games, losses, nets
+from gan_mtl.games.tasks import play
 from gan_mtl.losses.centres import HIDDEN_OBJECTS
-from gan_mtl.types import Context, starting
+from gan_mtl.types import Context, Variables, starting
 
 KEY = jax.random.key(2)
 CONTEXT = Context(KEY, jnp.zeros((), jnp.int32))
@@ -37,7 +38,7 @@ def mean(loss):
 
 def test_every_task_has_its_row(played):
     found = played(zoo.batch())
-    assert set(found) == {"presence", "detection", "segmentation", "reconstruction", "depth"}
+    assert set(found) == {"presence", "detection", "segmentation", "depth"}
     assert all(bool(jnp.isfinite(mean(loss))) for loss in found.values())
 
 
@@ -71,3 +72,18 @@ def test_dice_comes_on_top():
     plain, both = (games.segmentation_task(head, dice=d).loss(logits, mask) for d in (0.0, 2.0))
     expected = plain.values + 2.0 * losses.soft_dice(logits, mask)
     np.testing.assert_allclose(both.values, expected, rtol=1e-6)
+
+
+def test_one_label_an_image():
+    """The same head on maps, single-label; the label of the second image is hidden."""
+    maps = jax.random.normal(KEY, (3, 4, 4, 2)), jax.random.normal(KEY, (3, 2, 2, 5))
+    task = games.class_task(linen(nets.MapClassifier(3, 0)), labelled=False)
+    params = {task.group: task.head.init(KEY, maps)["params"]}
+    batch = {"images": jnp.zeros((3, 8, 8, 1)), "labels": jnp.array([2, -1, 0])}
+    known = {"images": maps}
+    found, _ = play(task, pytest.fail, known, Variables(params, {}), batch, CONTEXT)
+    outputs = np.asarray(found.outputs, np.float64)
+    likely = np.exp(outputs) / np.exp(outputs).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found.loss.values[::2], -np.log(likely[[0, 2], [2, 0]]), rtol=1e-5)
+    np.testing.assert_array_equal(found.loss.mask, [1, 0, 1])
+    np.testing.assert_array_equal(found.accuracy.values[::2], outputs.argmax(1)[::2] == [2, 0])

@@ -23,7 +23,9 @@ def scene():
         objects[i, 0] = [x, y, x + 8, y + 8, c]
         mask[i, y : y + 8, x : x + 8] = c + 1
         present[i, c] = 1
-    targets = {"objects": objects, "mask": mask, "present": present}
+    depth = (1 + mask).astype(np.float32)
+    depth[:, 0] = 0  # unknown
+    targets = {"objects": objects, "mask": mask, "present": present, "depth": depth}
     return Split(np.zeros((N, SIDE, SIDE, 1), np.uint8), np.zeros(N, np.int32), targets)
 
 
@@ -39,6 +41,7 @@ def outputs(split):
         "presence": 2.0 * split.targets["present"] - 1,
         "detection": boxes,
         "segmentation": np.eye(K + 1)[split.targets["mask"]],
+        "depth": np.log1p(split.targets["mask"].astype(np.float32))[..., None],
     }
 
 
@@ -64,11 +67,13 @@ def test_perfect_heads_have_perfect_scores(monkeypatch, size):
         **vision_scores.presence_scores(e),
         **vision_scores.detection_scores(e, K),
         **vision_scores.segmentation_scores(e, K + 1),
+        **vision_scores.depth_scores(e),
     }
     assert found["presence_f1"] == [1.0] * K and found["presence_exact_match"] == 1
     for name in ("detection_map_50", "detection_map", "segmentation_miou"):
         assert found[name] == pytest.approx(1.0), name
     assert found["segmentation_pixel_accuracy"] == 1 and len(found["segmentation_iou"]) == K + 1
+    assert found["depth_rmse"] == pytest.approx(0, abs=1e-6) and found["depth_delta"] == 1
 
 
 def test_what_is_said_of_other_images_scores_less():
@@ -84,3 +89,6 @@ def test_what_is_said_of_other_images_scores_less():
         for c in range(K + 1)
     ]
     np.testing.assert_allclose(wrong["segmentation_iou"], shares, rtol=1e-12)
+    true, found = (1.0 + x[:, 1:] for x in (truth, guess))
+    apart = vision_scores.depth_scores(e)["depth_absolute_relative"]
+    assert apart == pytest.approx((np.abs(found - true) / true).mean(), rel=1e-6)
