@@ -210,7 +210,7 @@ OTHERWISE = {  # states and sizes, pairs (above, by half), and what keeps its ar
     *("began_update", "ada_init", "ada_update", "energy_based", "began"),
     *("diff_augment", "ada_augment", "unroll"),
     *("centre_targets", "gaussian_radius", "checked_mask", "class_balance", "label_mix_mask"),
-    *("one_hot_map", "scaled_map", "gradient_reversal"),
+    *("one_hot_map", "scaled_map", "gradient_reversal", "distance_from_one"),
 }
 
 
