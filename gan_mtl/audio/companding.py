@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from gan_mtl.audio.spectra import namespace
+from gan_mtl.audio.spectra import AnyArray, namespace
 
 MU = 255.0
 
 
-def compress(x: Float[Array, " *dims"], mu: float = MU) -> Float[Array, " *dims"]:
+def compress(x: Float[AnyArray, " *dims"], mu: float = MU) -> Float[AnyArray, " *dims"]:
     """Waves in [-1, 1] to companded ones in [-1, 1]; what lies outside is cut off.
 
     Example:
@@ -29,7 +29,7 @@ def compress(x: Float[Array, " *dims"], mu: float = MU) -> Float[Array, " *dims"
     return xp.sign(x) * xp.log1p(mu * xp.minimum(xp.abs(x), 1)) / math.log1p(mu)
 
 
-def expand(y: Float[Array, " *dims"], mu: float = MU) -> Float[Array, " *dims"]:
+def expand(y: Float[AnyArray, " *dims"], mu: float = MU) -> Float[AnyArray, " *dims"]:
     """The inverse of `compress` on [-1, 1]."""
     xp = namespace(y)
     return xp.sign(y) * xp.expm1(xp.abs(y) * math.log1p(mu)) / mu

@@ -10,6 +10,7 @@ The way back has two errors that are to be reported apart: bands do not say what
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from gan_mtl.audio import mel as mel_lib
 from gan_mtl.audio import spectra
 from gan_mtl.audio.griffin_lim import griffin_lim
 from gan_mtl.audio.mel import Norm, Scale
+from gan_mtl.audio.spectra import AnyArray
 
 
 class FrontEnd(NamedTuple):
@@ -57,16 +59,8 @@ class FrontEnd(NamedTuple):
 
     @property
     def bank(self) -> Float[np.ndarray, "mels k"]:
-        """The matrix of the bands."""
-        return mel_lib.mel_filterbank(
-            self.sample_rate,
-            self.fft,
-            self.mels,
-            fmin=self.fmin,
-            fmax=self.fmax,
-            scale=self.scale,
-            norm=self.norm,
-        )
+        """The matrix of the bands; read only."""
+        return _bank(self)
 
     def check(self) -> None:
         """Raises ValueError for sizes and ranges that mean nothing, by name."""
@@ -96,7 +90,7 @@ def digest(front_end: FrontEnd) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def log_mel(front_end: FrontEnd, waves: Float[Array, " *b n"]) -> Float[Array, " *b mels m"]:
+def log_mel(front_end: FrontEnd, waves: Float[AnyArray, " *b n"]) -> Float[AnyArray, " *b mels m"]:
     """Log power of every band and column, log(power + floor) in nats; m = n / hop.
 
     A NumPy array is worked on in float64 on the host; see `spectra`.
@@ -121,8 +115,8 @@ def log_mel(front_end: FrontEnd, waves: Float[Array, " *b n"]) -> Float[Array, "
 
 
 def to_pictures(
-    front_end: FrontEnd, log_power: Float[Array, " *b mels m"]
-) -> Float[Array, " *b mels m 1"]:
+    front_end: FrontEnd, log_power: Float[AnyArray, " *b mels m"]
+) -> Float[AnyArray, " *b mels m 1"]:
     """Log-mel spectra as pictures in [-1, 1]: high tones at the top, time to the right."""
     xp = spectra.namespace(log_power)
     share = (log_power - front_end.low) / (front_end.high - front_end.low)
@@ -130,8 +124,8 @@ def to_pictures(
 
 
 def from_pictures(
-    front_end: FrontEnd, pictures: Float[Array, " *b mels m 1"]
-) -> Float[Array, " *b mels m"]:
+    front_end: FrontEnd, pictures: Float[AnyArray, " *b mels m 1"]
+) -> Float[AnyArray, " *b mels m"]:
     """The log-mel spectra of pictures: the inverse of `to_pictures`, but for what was cut off.
 
     Raises:
@@ -146,13 +140,15 @@ def from_pictures(
     return front_end.low + share * (front_end.high - front_end.low)
 
 
-def pictures(front_end: FrontEnd, waves: Float[Array, " *b n"]) -> Float[Array, " *b mels m 1"]:
+def pictures(
+    front_end: FrontEnd, waves: Float[AnyArray, " *b n"]
+) -> Float[AnyArray, " *b mels m 1"]:
     """Pictures in [-1, 1] of waves; `log_mel`, then `to_pictures`."""
     return to_pictures(front_end, log_mel(front_end, waves))
 
 
 def magnitudes(
-    front_end: FrontEnd, log_power: Float[Array, " *b mels m"], iterations: int = 100
+    front_end: FrontEnd, log_power: Float[AnyArray, " *b mels m"], iterations: int = 100
 ) -> Float[Array, " *b k m"]:
     """The magnitudes of the bins that fit log-mel spectra best; `mel.from_mel`."""
     log_power = jnp.asarray(log_power)
@@ -162,7 +158,7 @@ def magnitudes(
 
 def waves(
     front_end: FrontEnd,
-    pictures: Float[Array, " *b mels m 1"],
+    pictures: Float[AnyArray, " *b mels m 1"],
     *,
     iterations: int = 32,
     momentum: float = 0.99,
@@ -183,6 +179,21 @@ def waves(
         iterations=iterations,
         momentum=momentum,
     )
+
+
+@functools.cache
+def _bank(front_end: FrontEnd) -> Float[np.ndarray, "mels k"]:
+    bank = mel_lib.mel_filterbank(
+        front_end.sample_rate,
+        front_end.fft,
+        front_end.mels,
+        fmin=front_end.fmin,
+        fmax=front_end.fmax,
+        scale=front_end.scale,
+        norm=front_end.norm,
+    )
+    bank.flags.writeable = False
+    return bank
 
 
 def _sizes(front_end: FrontEnd) -> dict[str, Any]:

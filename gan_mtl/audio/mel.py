@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
-from gan_mtl.audio.spectra import namespace, real
+from gan_mtl.audio.spectra import AnyArray, namespace, real
 
 Scale = Literal["slaney", "htk"]
 Norm = Literal["slaney", "none"]
@@ -107,8 +107,8 @@ def mel_filterbank(
 
 
 def to_mel(
-    power: Float[Array, " *b k m"], bank: Float[np.ndarray, "mels k"]
-) -> Float[Array, " *b mels m"]:
+    power: Float[AnyArray, " *b k m"], bank: Float[np.ndarray, "mels k"]
+) -> Float[AnyArray, " *b mels m"]:
     """Power spectra in mel bands: one matrix product."""
     xp, power = namespace(power), real("power", power)
     return xp.matmul(xp.asarray(bank, power.dtype), power, **_exactly(xp))

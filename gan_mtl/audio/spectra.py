@@ -23,8 +23,9 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Complex, Float
 
+AnyArray = Any  # of NumPy, and then so is the result, or of JAX
 TINY = 1e-8  # of the squared windows' sum: what no window covers is 0
 
 
@@ -63,7 +64,7 @@ def num_frames(n: int, fft: int, hop: int, pad: int = 0) -> int:
     return 1 + (n + 2 * pad - fft) // hop
 
 
-def frames(x: Float[Array, " *b n"], size: int, hop: int) -> Float[Array, " *b m size"]:
+def frames(x: Float[AnyArray, " *b n"], size: int, hop: int) -> Float[AnyArray, " *b m size"]:
     """Overlapping pieces: piece m is x[m hop : m hop + size]; what is left over is dropped."""
     xp, count, parts = namespace(x), num_frames(x.shape[-1], size, hop), -(-size // hop)
     if count < 1:
@@ -75,9 +76,7 @@ def frames(x: Float[Array, " *b n"], size: int, hop: int) -> Float[Array, " *b m
     return xp.concatenate(pieces, axis=-1)[..., :size]
 
 
-def overlap_add(
-    pieces: Float[Array | np.ndarray, " *b m size"], hop: int
-) -> Float[Array | np.ndarray, " *b n"]:
+def overlap_add(pieces: Float[AnyArray, " *b m size"], hop: int) -> Float[AnyArray, " *b n"]:
     """The transpose of `frames`: pieces added up where they lie, n = (m - 1) hop + size."""
     xp = namespace(pieces)
     *batch, count, size = pieces.shape
@@ -90,13 +89,13 @@ def overlap_add(
 
 
 def stft(
-    x: Float[Array, " *b n"],
+    x: Float[AnyArray, " *b n"],
     *,
     fft: int,
     hop: int,
     window: Float[np.ndarray, " w"] | None = None,
     pad: int = 0,
-) -> Complex[Array, " *b k m"]:
+) -> Complex[AnyArray, " *b k m"]:
     """Short-time Fourier transform, k = fft // 2 + 1 bins of m = `num_frames(n, fft, hop, pad)`.
 
     Args:
@@ -116,14 +115,14 @@ def stft(
 
 
 def istft(
-    spectrum: Complex[Array, " *b k m"],
+    spectrum: Complex[AnyArray, " *b k m"],
     *,
     fft: int,
     hop: int,
     window: Float[np.ndarray, " w"] | None = None,
     pad: int = 0,
     length: int | None = None,
-) -> Float[Array, " *b n"]:
+) -> Float[AnyArray, " *b n"]:
     """The signal whose transform is nearest to `spectrum` in the mean square.
 
     The inverse of `stft` where every sample lies under a window. Where none does the signal is 0.
@@ -148,7 +147,9 @@ def istft(
     return unpadded(x, pad, length)
 
 
-def unpadded(x: Float[Array, " *b n"], pad: int, length: int | None) -> Float[Array, " *b length"]:
+def unpadded(
+    x: Float[AnyArray, " *b n"], pad: int, length: int | None
+) -> Float[AnyArray, " *b length"]:
     """`length` samples from number `pad` on, zeros after the last; None leaves `pad` at the end."""
     if length is None:
         return x[..., pad : x.shape[-1] - pad]
@@ -176,16 +177,16 @@ def checked_window(
 
 
 def transform(
-    x: Float[Array, " *b n"], window: Float[np.ndarray, " fft"], fft: int, hop: int
-) -> Complex[Array, " *b m k"]:
+    x: Float[AnyArray, " *b n"], window: Float[np.ndarray, " fft"], fft: int, hop: int
+) -> Complex[AnyArray, " *b m k"]:
     """`stft` without checks and padding, frames before bins."""
     pieces = frames(x, fft, hop)
     return namespace(x).fft.rfft(pieces * _row(window, pieces), axis=-1)
 
 
 def inverse(
-    spectrum: Complex[Array, " *b m k"], window: Float[np.ndarray, " fft"], fft: int, hop: int
-) -> Float[Array, " *b n"]:
+    spectrum: Complex[AnyArray, " *b m k"], window: Float[np.ndarray, " fft"], fft: int, hop: int
+) -> Float[AnyArray, " *b n"]:
     """`istft` of frames before bins: everything that the frames cover, padding included."""
     xp = namespace(spectrum)
     pieces = xp.fft.irfft(spectrum, n=fft, axis=-1)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import os
 import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from gan_mtl.data import camvid, cifar, folder, idx, manifest, npz, tfds
+from gan_mtl.data import camvid, cifar, folder, fsdd, idx, manifest, npz, tfds
 from gan_mtl.data.arrays import Dataset, Split, carve
 from gan_mtl.data.digits import digits
 from gan_mtl.data.joined import joined
@@ -43,6 +44,8 @@ class Published(NamedTuple):
     read: `folder -> splits`.
     folders: where to look below the data directory, in this order.
     tfds: whether tensorflow-datasets is tried when there are no files.
+    front_end: what makes pictures of something else, for the manifest.
+    resizable: whether pictures of another size are still what they are said to be.
     """
 
     missing: Callable[[pathlib.Path], list[str]]
@@ -50,6 +53,8 @@ class Published(NamedTuple):
     label_names: tuple[str, ...]
     folders: tuple[str, ...]
     tfds: bool = False
+    front_end: dict[str, Any] | None = None
+    resizable: bool = True
 
 
 def _archive(file: str, value_range: tuple[float, float] | None = None) -> dict[str, Any]:
@@ -90,6 +95,17 @@ PUBLISHED = {
     "camvid": Published(  # no label a picture: the target `mask` has the classes
         camvid.missing_files, camvid.read_folder, camvid.LABEL_NAMES, ("camvid", ".")
     ),
+    **{
+        name: Published(
+            fsdd.missing_files,
+            functools.partial(fsdd.read_folder, view=view),
+            DIGIT_NAMES,
+            ("fsdd", "."),
+            front_end=fsdd.describe(view),
+            resizable=view.kind == "stretched",
+        )
+        for name, view in fsdd.VIEWS.items()
+    },
 }
 OVERLAID = {  # two classifications of one picture: the sets at the top left and bottom right
     "multimnist": ("mnist", "mnist"),
@@ -126,7 +142,8 @@ def load(
 
     Args:
         name: one of `names()`: a known set, `folder:PATH`, `npz:PATH`, `tfds:NAME`, or
-            `joined:NAME+NAME` for several of them side by side.
+            `joined:NAME+NAME` for several of them side by side. Spoken digits may leave a speaker
+            out, `fsdd:theo`, or take one alone, `fsdd:only-theo`; see `fsdd`.
         data_dir: holds one folder a set, or the files themselves; None takes the environment
             variable GAN_MTL_DATA. Not used for `digits`, `digit_scenes_small`, `folder:`, `npz:`.
         size: side, or (height, width), to which images are resized, and masks and boxes with them;
@@ -147,6 +164,9 @@ def load(
     kind, colon, path = name.partition(":")
     if name == "digits":
         return digits(seed, size)
+    if colon and kind in fsdd.VIEWS:
+        fsdd.check_part(name)
+        return _published(name, data_dir, size, seed)
     if name in PUBLISHED:
         return _published(name, data_dir, size, seed)
     if name in OVERLAID:
@@ -174,13 +194,19 @@ def _published(
     name: str, data_dir: str | os.PathLike[str] | None, size: Size | None, seed: int
 ) -> Dataset:
     """Published files first, then what tensorflow-datasets has prepared."""
-    entry, root = PUBLISHED[name], _root(data_dir)
+    entry, root = _entry(name), _root(data_dir)
+    if size is not None and not entry.resizable:
+        raise ValueError(
+            f"{name}: size={size}, but its pictures go back to waves in their own size only; take "
+            "size=None"
+        )
     places = [] if root is None else [root / sub for sub in entry.folders]
     for place in places:
         if place.is_dir() and not entry.missing(place):
             splits = entry.read(place)
             _check_identity(name, splits, place)
-            return _divided(name, Archive(splits, entry.label_names), str(place), size, seed)
+            archive = Archive(splits, entry.label_names)
+            return _divided(name, archive, str(place), size, seed, entry.front_end)
     if entry.tfds:
         archive = tfds.find_tfds(name, _tfds_places(data_dir))
         if archive is not None:
@@ -189,7 +215,23 @@ def _published(
     raise FileNotFoundError(_not_found(name, entry, places, _tfds_places(data_dir)))
 
 
-def _divided(name: str, archive: Archive, source: str, size: Size | None, seed: int) -> Dataset:
+def _entry(name: str) -> Published:
+    """Of a known set, or of some speakers of one: `fsdd:theo`."""
+    base, _, part = name.partition(":")
+    if not part:
+        return PUBLISHED[name]
+    read = functools.partial(fsdd.read_folder, view=fsdd.VIEWS[base], part=part)
+    return PUBLISHED[base]._replace(read=read)
+
+
+def _divided(
+    name: str,
+    archive: Archive,
+    source: str,
+    size: Size | None,
+    seed: int,
+    front_end: dict[str, Any] | None = None,
+) -> Dataset:
     """A data set of an archive's splits; a test split is drawn if there is none."""
     splits = dict(archive.splits)
     drawn = "test" not in splits
@@ -211,6 +253,7 @@ def _divided(name: str, archive: Archive, source: str, size: Size | None, seed: 
         source=source,
         seed=seed if drawn else None,
         validation=splits.get("validation"),
+        front_end=front_end,
     )
 
 
@@ -261,7 +304,7 @@ def _not_found(
         lines.append("  looked for a set prepared by tensorflow-datasets")
         lines += [f"    in {place / name}" for place in tfds_places]
     lines.append(
-        f"  put the files into ROOT/{name}/ and give --data-dir ROOT (data_dir=ROOT), "
+        f"  put the files into ROOT/{entry.folders[0]}/ and give --data-dir ROOT (data_dir=ROOT), "
         f"or set {VARIABLE}=ROOT"
     )
     if entry.tfds:

@@ -55,6 +55,7 @@ def describe(
     label_names: tuple[str, ...],
     seed: int | None = None,
     draw: dict[str, Any] | None = None,
+    front_end: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The manifest of a data set, of JSON values only.
 
@@ -66,8 +67,10 @@ def describe(
         label_names: one a class.
         seed: of the split, where it is ours; None where it is the publisher's.
         draw: of visible labels (`describe_draw`); None where all labels may be seen.
+        front_end: what made pictures of something else, with its hash; None for most sets.
     """
     return {
+        **({"front_end": front_end} if front_end else {}),
         "format": FORMAT,
         "name": name,
         "source": source,
@@ -88,6 +91,7 @@ def assemble(
     source: str,
     seed: int | None = None,
     validation: Split | None = None,
+    front_end: dict[str, Any] | None = None,
 ) -> Dataset:
     """A checked data set with its manifest; the number of classes is that of the names.
 
@@ -104,7 +108,9 @@ def assemble(
                 f"{name}: {key} images are {list(split.images.shape[1:])} and train images "
                 f"{list(train.images.shape[1:])}; give `size` to resize both"
             )
-    manifest = describe(name, source, splits, len(label_names), label_names, seed)
+    manifest = describe(
+        name, source, splits, len(label_names), label_names, seed, front_end=front_end
+    )
     return Dataset(name, train, test, len(label_names), label_names, manifest, validation)
 
 
@@ -141,6 +147,7 @@ def remake(dataset: Dataset, draw: dict[str, Any] | None = None) -> dict[str, An
         dataset.label_names,
         old["split_seed"],
         old["visible"] if draw is None else draw,
+        old.get("front_end"),
     )
 
 
