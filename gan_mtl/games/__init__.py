@@ -8,6 +8,14 @@ from gan_mtl.games.adversaries import MultiPlayers as MultiPlayers
 from gan_mtl.games.augmented import augmented as augmented
 from gan_mtl.games.augmented import crop_and_flip as crop_and_flip
 from gan_mtl.games.combined import combined as combined
+from gan_mtl.games.domain_adversarial import cdan as cdan
+from gan_mtl.games.domain_adversarial import dann as dann
+from gan_mtl.games.domain_adversarial import dann_schedule as dann_schedule
+from gan_mtl.games.domain_alignment import coral as coral
+from gan_mtl.games.domain_alignment import jan as jan
+from gan_mtl.games.domain_alignment import mmd as mmd
+from gan_mtl.games.domains import Domains as Domains
+from gan_mtl.games.domains import source_task as source_task
 from gan_mtl.games.gan import Extras as Extras
 from gan_mtl.games.gan import gan as gan
 from gan_mtl.games.map_players import MapOptimizers as MapOptimizers

@@ -101,7 +101,8 @@ def joint_mmd(
         counts.add((s.shape[0], t.shape[0]))
     if len(counts) > 1:
         raise ValueError(f"joint_mmd: layers of different numbers of examples, {sorted(counts)}")
-    return _estimate(math.prod(grams), *counts.pop(), unbiased)
+    n, m = counts.pop()
+    return _estimate(math.prod(grams), n, m, unbiased)
 
 
 def _gram(pooled: Float[Array, "p d"], kernel: Gaussians) -> Float[Array, "p p"]:
