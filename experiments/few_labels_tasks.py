@@ -134,7 +134,7 @@ CONFIG = replace(
             **{"batch_size": 4, "labelled_batch_size": 4, "log_every": 1, "save_every": 2},
             "about": "a minute",
         },
-        "cpu": scenes_multitask.CONFIG.presets["cpu"],
+        "cpu": {**scenes_multitask.CONFIG.presets["cpu"], "labelled_batch_size": 16},
         "paper": {},
     },
 )

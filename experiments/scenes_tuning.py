@@ -67,8 +67,8 @@ CONFIG = replace(
     presets={
         "smoke": {**scenes_multitask.CONFIG.presets["smoke"], "only": ("weights_111",)},
         "cpu": {
-            **{"steps": 1_000, "seeds": 1, "save_every": 1_000, "batch_size": 16},
-            "about": "half an hour on 2 CPU cores",
+            **{"steps": 500, "seeds": 1, "save_every": 500, "batch_size": 16},
+            "about": "ten minutes on 2 CPU cores",
         },
         "paper": {"seeds": 2},
     },

@@ -8,7 +8,7 @@ Reference:
 
 from __future__ import annotations
 
-import math
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -102,7 +102,7 @@ def joint_mmd(
     if len(counts) > 1:
         raise ValueError(f"joint_mmd: layers of different numbers of examples, {sorted(counts)}")
     n, m = counts.pop()
-    return _estimate(math.prod(grams), n, m, unbiased)
+    return _estimate(functools.reduce(jnp.multiply, grams), n, m, unbiased)
 
 
 def _gram(pooled: Float[Array, "p d"], kernel: Gaussians) -> Float[Array, "p p"]:
