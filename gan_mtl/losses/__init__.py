@@ -19,6 +19,7 @@ from gan_mtl.losses import semi_supervised as semi_supervised
 from gan_mtl.losses import sharing as sharing
 from gan_mtl.losses import stabilisers as stabilisers
 from gan_mtl.losses import tasks as tasks
+from gan_mtl.losses import vae as vae
 from gan_mtl.losses.adversarial import AdversarialLoss as AdversarialLoss
 from gan_mtl.losses.adversarial import hinge as hinge
 from gan_mtl.losses.adversarial import least_squares as least_squares
@@ -111,4 +112,10 @@ from gan_mtl.losses.tasks import huber as huber
 from gan_mtl.losses.tasks import l1 as l1
 from gan_mtl.losses.tasks import l2 as l2
 from gan_mtl.losses.tasks import masked_mean as masked_mean
+from gan_mtl.losses.vae import bernoulli_nll as bernoulli_nll
+from gan_mtl.losses.vae import gaussian_nll as gaussian_nll
+from gan_mtl.losses.vae import importance_bound as importance_bound
+from gan_mtl.losses.vae import kl_to_standard_normal as kl_to_standard_normal
+from gan_mtl.losses.vae import normal_nll as normal_nll
+from gan_mtl.losses.vae import optimal_gaussian_nll as optimal_gaussian_nll
 from gan_mtl.losses.wdgrl import critic_penalty as critic_penalty

@@ -39,6 +39,7 @@ from gan_mtl.losses import (
     sharing,
     stabilisers,
     tasks,
+    vae,
     wdgrl,
 )
 from gan_mtl.metrics import frechet, multitask
@@ -203,6 +204,16 @@ CASES = {
     "domain_confusion": (confusion.domain_confusion, LOGITS[:1, :, 0], (N,)),
     "critic_penalty": (lambda s, t: wdgrl.critic_penalty(disc, s, t, CONTEXT), LOGITS, (N,)),
     "scale_invariant_mse": (dsn.scale_invariant_mse, LOGITS, (N,)),
+    "kl_to_standard_normal": (vae.kl_to_standard_normal, LOGITS, (N,)),
+    "normal_nll": (lambda x, m: vae.normal_nll(x, m, 0.1 * m), LOGITS, (N,)),
+    "bernoulli_nll": (
+        lambda x, y: vae.bernoulli_nll(x, jax.nn.sigmoid(y)),
+        LOGITS,
+        (N,),
+    ),
+    "gaussian_nll": (vae.gaussian_nll, LOGITS, (N,)),
+    "optimal_gaussian_nll": (vae.optimal_gaussian_nll, LOGITS, (N,)),
+    "importance_bound": (vae.importance_bound, LOGITS[:1], (N,)),
     "optimise_latents": (lambda z: latent.optimise_latents(disc, z), LOGITS[:1], (N, K)),
 }
 OTHERWISE = {  # states and sizes, pairs (above, by half), and what keeps its argument's dtype
@@ -217,7 +228,7 @@ OTHERWISE = {  # states and sizes, pairs (above, by half), and what keeps its ar
 MODULES = {
     *(adversarial, augment, conditional, energies, information, latent, path_lengths),
     *(penalties, regularizers, semi_supervised, sharing, stabilisers, tasks),
-    *(centres, depth, label_maps, multi_scale, segmentation),
+    *(centres, depth, label_maps, multi_scale, segmentation, vae),
     *(cdan, confusion, coral, dsn, mcd, mdd, mmd, reversal, wdgrl),
 }
 
