@@ -335,6 +335,56 @@ def segan():
     )
 
 
+def encoder(law=True):
+    return linen(nets.Head(2 * LATENTS.dim if law else LATENTS.dim, widths=(6,)))
+
+
+def decoder(output="none", **options):
+    return linen(nets.MLPGenerator((6,), (4, 4, 1), output=output, **options))
+
+
+def _noisy(images, context):
+    return images + 0.1 * draws.normal(len(images), images.shape[1:], context)
+
+
+def auto_encoder():
+    """Denoising, with the best variance for each image."""
+    likelihood = games.Likelihood("optimal")
+    options = {"likelihood": likelihood, "corrupt": _noisy}
+    return games.autoencoder(encoder(law=False), decoder(), optax.adam(1e-3), **options)
+
+
+def beta_vae():
+    """Grey pixels as Bernoulli ones, two codes an image."""
+    options = {"beta": 0.5, "samples": 2, "asked": 3, "ema": {"decoder": 100.0}}
+    networks = (encoder(), decoder(batch_norm=True))
+    return games.vae(*networks, LATENTS.dim, optax.adam(1e-3), **options)
+
+
+def sigma_vae():
+    """The importance-weighted bound, with a learned variance."""
+    likelihood = games.Likelihood("learned")
+    options = {"likelihood": likelihood, "samples": 3, "bound": "iwae", "asked": 3}
+    return games.vae(encoder(), decoder(), LATENTS.dim, optax.adam(1e-3), **options)
+
+
+def vae_gan():
+    """A VAE whose pixels are the discriminator's features."""
+    trunk, disc = linen(nets.MLPTrunk((6,))), linen(nets.Head())
+    networks = games.VaeGanPlayers(encoder(), decoder("tanh", batch_norm=True), trunk, disc)
+    return games.vae_gan(networks, LATENTS.dim, adam(), gamma=0.1)
+
+
+def bigan(law=False):
+    disc = linen(nets.PairDiscriminator(nets.MLPTrunk((6,)), (6,)))
+    networks = games.BiganPlayers(encoder(law), decoder("tanh", batch_norm=True), disc)
+    return games.bigan(networks, LATENTS, adam(), stochastic=law)
+
+
+def ali():
+    return bigan(law=True)
+
+
 def map_tasks(**options):
     """Boxes and pixels on a trunk, to judge generated images."""
     return (
@@ -363,6 +413,34 @@ def translated():
     players = games.MapPlayers(pointwise(1, squash=True), pointwise(0), pointwise(3, norm=True))
     adams = games.MapOptimizers(*[optax.adam(1e-3)] * 2)
     return games.pix2pix(players, adams, CLASSES, tasks=map_tasks(fake_weight=0.1)[1:])
+
+
+DOMAINS = games.Domains()
+
+
+def domain_class(**options):
+    return games.source_task(linen(nets.Head(CLASSES)), DOMAINS, **options)
+
+
+def joint_cdan():
+    """CDAN+E through the random map, both domains normalised together, and rotated targets."""
+    rotation = rotation_head(source="images/target", weight=0.5)
+    return games.cdan(
+        pointwise(1, norm=True),
+        (domain_class(), rotation),
+        linen(nets.Head(widths=(4,))),
+        optax.adam(1e-3),
+        domains=DOMAINS._replace(passes="joint"),
+        entropy=True,
+        random_width=8,
+        weight=games.dann_schedule(10),
+    )
+
+
+def aligned():
+    """JAN, of features that drop out."""
+    trunk = linen(nets.MLPTrunk((6,), dropout=0.2))
+    return games.jan(trunk, (domain_class(),), optax.adam(1e-3), domains=DOMAINS, weight=0.5)
 
 
 def at_once():
@@ -398,8 +476,16 @@ GAMES = {
         vision,
         judged_maps,
         segan,
+        auto_encoder,
+        beta_vae,
+        sigma_vae,
+        vae_gan,
+        bigan,
+        ali,
         from_maps,
         translated,
+        joint_cdan,
+        aligned,
         at_once,
     )
 }
@@ -418,14 +504,19 @@ def compiled(name):
 
 
 def batch(n=8, labelled=4, dtype=jnp.float32):
-    """Images 4x4 in [-1, 1] with all labels and targets, and a labelled batch beside them."""
+    """Images 4x4 in [-1, 1] with all labels and targets, a labelled batch, two domains."""
     keys = jax.random.split(jax.random.key(7), 6)
     shape = (4, 4, 1)
     objects = jnp.array([[0, 1, 3, 4, 1], [0, 0, 0, 0, -1]], dtype)
     mask = jax.random.randint(keys[4], (n, 4, 4), 0, CLASSES + 1)
+    images = jax.random.uniform(keys[0], (n, *shape), dtype, -1, 1)
+    labels = jax.random.randint(keys[1], (n,), 0, CLASSES)
     return {
-        "images": jax.random.uniform(keys[0], (n, *shape), dtype, -1, 1),
-        "labels": jax.random.randint(keys[1], (n,), 0, CLASSES),
+        "images": images,
+        "labels": labels,
+        "images/source": images,
+        "labels/source": labels,
+        "images/target": images[::-1] ** 3,
         "labelled_images": jax.random.uniform(keys[2], (labelled, *shape), dtype, -1, 1),
         "labelled_labels": jax.random.randint(keys[3], (labelled,), 0, CLASSES),
         "objects": jnp.tile(objects[None], (n, 1, 1)),

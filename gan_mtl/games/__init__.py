@@ -7,6 +7,9 @@ from gan_mtl.games.adversaries import Adversary as Adversary
 from gan_mtl.games.adversaries import MultiPlayers as MultiPlayers
 from gan_mtl.games.augmented import augmented as augmented
 from gan_mtl.games.augmented import crop_and_flip as crop_and_flip
+from gan_mtl.games.autoencoder import autoencoder as autoencoder
+from gan_mtl.games.bigan import BiganPlayers as BiganPlayers
+from gan_mtl.games.bigan import bigan as bigan
 from gan_mtl.games.combined import combined as combined
 from gan_mtl.games.domain_adversarial import cdan as cdan
 from gan_mtl.games.domain_adversarial import dann as dann
@@ -18,6 +21,7 @@ from gan_mtl.games.domains import Domains as Domains
 from gan_mtl.games.domains import source_task as source_task
 from gan_mtl.games.gan import Extras as Extras
 from gan_mtl.games.gan import gan as gan
+from gan_mtl.games.latent_models import Likelihood as Likelihood
 from gan_mtl.games.map_players import MapOptimizers as MapOptimizers
 from gan_mtl.games.map_players import MapPlayers as MapPlayers
 from gan_mtl.games.map_players import Synthetic as Synthetic
@@ -51,6 +55,9 @@ from gan_mtl.games.tasks import entropy_task as entropy_task
 from gan_mtl.games.tasks import labelled as labelled
 from gan_mtl.games.tasks import rotation_task as rotation_task
 from gan_mtl.games.tasks import shift as shift
+from gan_mtl.games.vae import vae as vae
+from gan_mtl.games.vae_gan import VaeGanPlayers as VaeGanPlayers
+from gan_mtl.games.vae_gan import vae_gan as vae_gan
 from gan_mtl.games.vision_tasks import depth_task as depth_task
 from gan_mtl.games.vision_tasks import detection_task as detection_task
 from gan_mtl.games.vision_tasks import presence_task as presence_task

@@ -52,6 +52,8 @@ def test_eight_devices_agree_with_one(name, mode):
         "vision",
         "from_maps",
         "judged_maps",
+        "joint_cdan",
+        "aligned",
     ],
 )
 def test_what_looks_at_the_whole_batch_agrees_under_pmap(name):
