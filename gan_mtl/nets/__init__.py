@@ -79,6 +79,7 @@ from gan_mtl.nets.outputs import ProjectionHead as ProjectionHead
 from gan_mtl.nets.pacgan import PacGANGenerator as PacGANGenerator
 from gan_mtl.nets.pacgan import PacGANHead as PacGANHead
 from gan_mtl.nets.pacgan import PacGANTrunk as PacGANTrunk
+from gan_mtl.nets.pairs import PairDiscriminator as PairDiscriminator
 from gan_mtl.nets.pix2pix import PatchDiscriminator as PatchDiscriminator
 from gan_mtl.nets.pix2pix import Pix2PixGenerator as Pix2PixGenerator
 from gan_mtl.nets.pooled_conv import pooled_conv as pooled_conv
