@@ -415,6 +415,34 @@ def translated():
     return games.pix2pix(players, adams, CLASSES, tasks=map_tasks(fake_weight=0.1)[1:])
 
 
+DOMAINS = games.Domains()
+
+
+def domain_class(**options):
+    return games.source_task(linen(nets.Head(CLASSES)), DOMAINS, **options)
+
+
+def joint_cdan():
+    """CDAN+E through the random map, both domains normalised together, and rotated targets."""
+    rotation = rotation_head(source="images/target", weight=0.5)
+    return games.cdan(
+        pointwise(1, norm=True),
+        (domain_class(), rotation),
+        linen(nets.Head(widths=(4,))),
+        optax.adam(1e-3),
+        domains=DOMAINS._replace(passes="joint"),
+        entropy=True,
+        random_width=8,
+        weight=games.dann_schedule(10),
+    )
+
+
+def aligned():
+    """JAN, of features that drop out."""
+    trunk = linen(nets.MLPTrunk((6,), dropout=0.2))
+    return games.jan(trunk, (domain_class(),), optax.adam(1e-3), domains=DOMAINS, weight=0.5)
+
+
 def at_once():
     return games.at_once(unconditional())
 
@@ -456,6 +484,8 @@ GAMES = {
         ali,
         from_maps,
         translated,
+        joint_cdan,
+        aligned,
         at_once,
     )
 }
@@ -474,14 +504,19 @@ def compiled(name):
 
 
 def batch(n=8, labelled=4, dtype=jnp.float32):
-    """Images 4x4 in [-1, 1] with all labels and targets, and a labelled batch beside them."""
+    """Images 4x4 in [-1, 1] with all labels and targets, a labelled batch, two domains."""
     keys = jax.random.split(jax.random.key(7), 6)
     shape = (4, 4, 1)
     objects = jnp.array([[0, 1, 3, 4, 1], [0, 0, 0, 0, -1]], dtype)
     mask = jax.random.randint(keys[4], (n, 4, 4), 0, CLASSES + 1)
+    images = jax.random.uniform(keys[0], (n, *shape), dtype, -1, 1)
+    labels = jax.random.randint(keys[1], (n,), 0, CLASSES)
     return {
-        "images": jax.random.uniform(keys[0], (n, *shape), dtype, -1, 1),
-        "labels": jax.random.randint(keys[1], (n,), 0, CLASSES),
+        "images": images,
+        "labels": labels,
+        "images/source": images,
+        "labels/source": labels,
+        "images/target": images[::-1] ** 3,
         "labelled_images": jax.random.uniform(keys[2], (labelled, *shape), dtype, -1, 1),
         "labelled_labels": jax.random.randint(keys[3], (labelled,), 0, CLASSES),
         "objects": jnp.tile(objects[None], (n, 1, 1)),
