@@ -368,6 +368,13 @@ def sigma_vae():
     return games.vae(encoder(), decoder(), LATENTS.dim, optax.adam(1e-3), **options)
 
 
+def two_stage():
+    """A second VAE on the codes of a first."""
+    second = linen(nets.MLPGenerator((6,), (LATENTS.dim,), output="none"))
+    stages = games.Stages(encoder(), decoder(), encoder(), second)
+    return games.two_stage_vae(stages, LATENTS.dim, (optax.adam(1e-3), optax.adam(1e-3)))
+
+
 def vae_gan():
     """A VAE whose pixels are the discriminator's features."""
     trunk, disc = linen(nets.MLPTrunk((6,))), linen(nets.Head())
@@ -479,6 +486,7 @@ GAMES = {
         auto_encoder,
         beta_vae,
         sigma_vae,
+        two_stage,
         vae_gan,
         bigan,
         ali,

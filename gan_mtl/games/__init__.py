@@ -55,6 +55,8 @@ from gan_mtl.games.tasks import entropy_task as entropy_task
 from gan_mtl.games.tasks import labelled as labelled
 from gan_mtl.games.tasks import rotation_task as rotation_task
 from gan_mtl.games.tasks import shift as shift
+from gan_mtl.games.two_stage_vae import Stages as Stages
+from gan_mtl.games.two_stage_vae import two_stage_vae as two_stage_vae
 from gan_mtl.games.vae import vae as vae
 from gan_mtl.games.vae_gan import VaeGanPlayers as VaeGanPlayers
 from gan_mtl.games.vae_gan import vae_gan as vae_gan

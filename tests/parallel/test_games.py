@@ -52,6 +52,8 @@ def test_eight_devices_agree_with_one(name, mode):
         "vision",
         "from_maps",
         "judged_maps",
+        "beta_vae",
+        "ali",
         "joint_cdan",
         "aligned",
     ],
