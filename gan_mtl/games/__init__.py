@@ -3,6 +3,7 @@
 from gan_mtl.games import architectures as architectures
 from gan_mtl.games import gan_rows as gan_rows
 from gan_mtl.games import layouts as layouts
+from gan_mtl.games.adda import adda as adda
 from gan_mtl.games.adversaries import Adversary as Adversary
 from gan_mtl.games.adversaries import MultiPlayers as MultiPlayers
 from gan_mtl.games.augmented import augmented as augmented
@@ -17,8 +18,10 @@ from gan_mtl.games.domain_adversarial import dann_schedule as dann_schedule
 from gan_mtl.games.domain_alignment import coral as coral
 from gan_mtl.games.domain_alignment import jan as jan
 from gan_mtl.games.domain_alignment import mmd as mmd
+from gan_mtl.games.domain_confusion import domain_confusion as domain_confusion
 from gan_mtl.games.domains import Domains as Domains
 from gan_mtl.games.domains import source_task as source_task
+from gan_mtl.games.dsn import dsn as dsn
 from gan_mtl.games.gan import Extras as Extras
 from gan_mtl.games.gan import gan as gan
 from gan_mtl.games.latent_models import Likelihood as Likelihood
@@ -26,6 +29,8 @@ from gan_mtl.games.map_players import MapOptimizers as MapOptimizers
 from gan_mtl.games.map_players import MapPlayers as MapPlayers
 from gan_mtl.games.map_players import Synthetic as Synthetic
 from gan_mtl.games.map_players import from_step as from_step
+from gan_mtl.games.mcd import mcd as mcd
+from gan_mtl.games.mdd import mdd as mdd
 from gan_mtl.games.multi_adversarial import multi_adversarial as multi_adversarial
 from gan_mtl.games.multitask import multitask as multitask
 from gan_mtl.games.oasis import oasis as oasis
@@ -65,3 +70,4 @@ from gan_mtl.games.vision_tasks import detection_task as detection_task
 from gan_mtl.games.vision_tasks import presence_task as presence_task
 from gan_mtl.games.vision_tasks import reconstruction_task as reconstruction_task
 from gan_mtl.games.vision_tasks import segmentation_task as segmentation_task
+from gan_mtl.games.wdgrl import wdgrl as wdgrl

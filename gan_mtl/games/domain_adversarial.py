@@ -217,10 +217,9 @@ def _losses(plan: _Plan, variables: Variables, batch: Batch, context: Context) -
         plan.domain, DOMAIN, seen, plan.domains, variables, tag
     )
     loss = domains_lib.both(softplus(-source), softplus(target), context, weights)
-    right = [(x > 0).astype(x.dtype) for x in (source, -target)]
     metrics = {
         **found.metrics,
-        "domain_accuracy": domains_lib.both(right[0], right[1], context),
+        "domain_accuracy": domains_lib.told_apart(source, target, context),
         "lambda": Loss(table.coefficient(plan.weight, context.step)),
     }
     return Outcome({**found.losses, DOMAIN: loss}, variables, metrics)

@@ -98,7 +98,7 @@ def both(
     context: Context,
     weights: Pair | None = None,
 ) -> Loss:
-    """One loss over both domains: half the source's mean plus half the target's.
+    """One loss over both domains: the source's mean plus the target's.
 
     Args:
         source, target: one value per example.
@@ -108,7 +108,7 @@ def both(
         shares = [jnp.full_like(x, 1 / x.shape[0]) for x in (source, target)]
     else:
         shares = [w / _total(w, context.axis_name) for w in weights]
-    return Loss(jnp.concatenate([source, target]), jnp.concatenate(shares))
+    return Loss(2 * jnp.concatenate([source, target]), jnp.concatenate(shares))
 
 
 def _total(weights: Float[Array, " n"], axis_name: str | None) -> Array:
@@ -141,6 +141,19 @@ def play_tasks(
     tag = context.fold("trunk")
     hidden, variables = over_both(trunk, "trunk", images, domains, variables, tag)
     known = dict(zip(domains.images, hidden, strict=True))
+    return heads_on(trunk, tasks, known, hidden, variables, batch, context)
+
+
+def heads_on(
+    trunk: Network,
+    tasks: Sequence[Task],
+    known: dict[str, Array],
+    hidden: Pair,
+    variables: Variables,
+    batch: Batch,
+    context: Context,
+) -> tuple[Tasks, Variables]:
+    """Every task's head, on features by batch entry; the trunk runs over what is changed."""
     features = functools.partial(_features, trunk)
     found = Tasks({}, {}, {}, hidden)
     for task in tasks:
@@ -151,6 +164,33 @@ def play_tasks(
         if played.accuracy is not None:
             found.metrics[f"{task.name}_accuracy"] = played.accuracy
     return found, variables
+
+
+def one_of(
+    trunk: Network,
+    which: Literal[0, 1],
+    domains: Domains,
+    variables: Variables,
+    batch: Batch,
+    context: Context,
+) -> tuple[Array, Variables]:
+    """The trunk's features of the source (0) or of the target (1), in a turn without the other.
+
+    A joint pass runs over both all the same.
+    """
+    tag = context.fold("trunk")
+    if domains.passes == "joint":
+        images = (batch[domains.images[0]], batch[domains.images[1]])
+        pair, variables = over_both(trunk, "trunk", images, domains, variables, tag)
+        return pair[which], variables
+    tag = tag.fold(("source", "target")[which])
+    return variables.apply(trunk, "trunk", batch[domains.images[which]], context=tag)
+
+
+def told_apart(source: Float[Array, " n"], target: Float[Array, " m"], context: Context) -> Loss:
+    """The accuracy of logits of "source", each domain counting one half."""
+    right = [(x > 0).astype(x.dtype) / 2 for x in (source, -target)]
+    return both(right[0], right[1], context)
 
 
 def _features(trunk: Network, variables: Variables, images: Array, context: Context):

@@ -56,6 +56,7 @@ def test_eight_devices_agree_with_one(name, mode):
         "ali",
         "joint_cdan",
         "aligned",
+        "separated",
     ],
 )
 def test_what_looks_at_the_whole_batch_agrees_under_pmap(name):
