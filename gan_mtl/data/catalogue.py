@@ -142,8 +142,8 @@ def load(
 
     Args:
         name: one of `names()`: a known set, `folder:PATH`, `npz:PATH`, `tfds:NAME`, or
-            `joined:NAME+NAME` for several of them side by side. Spoken digits may leave a speaker
-            out, `fsdd:theo`, or take one alone, `fsdd:only-theo`; see `fsdd`.
+            `joined:NAME+NAME` for several of them side by side. Of spoken digits some speakers may
+            be taken: `fsdd:theo` leaves one out, `fsdd:only-theo` has one alone; see `fsdd`.
         data_dir: holds one folder a set, or the files themselves; None takes the environment
             variable GAN_MTL_DATA. Not used for `digits`, `digit_scenes_small`, `folder:`, `npz:`.
         size: side, or (height, width), to which images are resized, and masks and boxes with them;

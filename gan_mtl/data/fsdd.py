@@ -19,8 +19,8 @@ Labels are digits; the target `speaker` is 0 .. 5, in the order of `SPEAKERS`.
 The publisher's split tests on takes 0 to 4 of every speaker and digit (300), so that every speaker
 is trained on: it is easy, and says nothing of a new speaker. `NAME:theo` leaves a speaker out:
 train on the other five's training takes (2,250), validate on their test takes (250), test on that
-speaker's (50). `NAME:only-theo` is that speaker alone (450 and 50): what may be seen without labels
-where one adapts to the speaker. The tests of both are the same.
+speaker's (50). `NAME:only-theo` is that speaker alone (450 and 50), and `NAME:not-theo` the others
+alone (2,250 and 250): two domains, as `joined:fsdd:not-theo+fsdd:only-theo` has them side by side.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ FILE = "fsdd.npz"
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 SPEAKER = "speaker"  # the target
 TEST_TAKES = 5
-ONLY = "only-"
+ONLY, NOT = "only-", "not-"
 _MEMBERS = ("samples", "offsets", "digit", "speaker", "index", "speaker_names", "sample_rate")
 _CHUNK = 250  # recordings worked on at a time
 
@@ -90,13 +90,18 @@ def missing_files(place: pathlib.Path) -> list[str]:
 
 
 def check_part(name: str) -> None:
-    """Raises ValueError unless what follows the colon is a speaker, or `only-` and one."""
+    """Raises ValueError unless a speaker follows the colon, or `only-` or `not-` and a speaker."""
     base, _, part = name.partition(":")
-    if part.removeprefix(ONLY) not in SPEAKERS:
+    if _speaker(part) not in SPEAKERS:
         raise ValueError(
-            f"{name!r}: there is no speaker {part.removeprefix(ONLY)!r}; give {base}:NAME to leave "
-            f"one out, or {base}:{ONLY}NAME for one alone, of {', '.join(SPEAKERS)}"
+            f"{name!r}: there is no speaker {_speaker(part)!r}; give {base}:NAME to leave one out, "
+            f"{base}:{ONLY}NAME for one alone, or {base}:{NOT}NAME for the others alone, of "
+            f"{', '.join(SPEAKERS)}"
         )
+
+
+def _speaker(part: str) -> str:
+    return part.removeprefix(ONLY if part.startswith(ONLY) else NOT)
 
 
 def read_folder(place: pathlib.Path, view: View, part: str = "") -> dict[str, Split]:
@@ -105,7 +110,8 @@ def read_folder(place: pathlib.Path, view: View, part: str = "") -> dict[str, Sp
     Args:
         place: where the archive lies.
         view: what recordings become.
-        part: "" for the publisher's split, a speaker's name to leave out, or "only-" and a name.
+        part: "" for the publisher's split, a speaker's name to leave out, or "only-" or "not-" and
+            a name.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -120,10 +126,11 @@ def read_folder(place: pathlib.Path, view: View, part: str = "") -> dict[str, Sp
     tested = found["index"] < TEST_TAKES
     if not part:
         return _parts(split, train=~tested, test=tested)
-    chosen = speakers == SPEAKERS.index(part.removeprefix(ONLY))
-    if part.startswith(ONLY):
-        return _parts(split, train=chosen & ~tested, test=chosen & tested)
+    chosen = speakers == SPEAKERS.index(_speaker(part))
     others = ~chosen
+    if part.startswith((ONLY, NOT)):
+        seen = chosen if part.startswith(ONLY) else others
+        return _parts(split, train=seen & ~tested, test=seen & tested)
     return _parts(split, train=others & ~tested, validation=others & tested, test=chosen & tested)
 
 

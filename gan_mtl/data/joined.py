@@ -22,9 +22,11 @@ def joined(name: str, parts: Sequence[Dataset]) -> Dataset:
 
     The target `source` says where an example is from, so that a part of the whole (a validation
     split, a fraction) still knows. Class k of the second set is class k + (classes of the first).
+    Targets stay where all sets have the same.
 
     Raises:
-        ValueError: for images of different shapes, fewer than two sets, or two of one name.
+        ValueError: for images of different shapes, fewer than two sets, two of one name, different
+            targets, or a set with a validation split.
     """
     names = [part.name for part in parts]
     if len(set(names)) < max(len(names), 2):
@@ -35,11 +37,18 @@ def joined(name: str, parts: Sequence[Dataset]) -> Dataset:
             f"{name}: images have the shapes {shapes}; give `size` to resize them, and join sets "
             "with as many channels."
         )
+    targets = {name: _kinds(part.train) for name, part in zip(names, parts, strict=True)}
     for part in parts:
-        if part.train.targets or part.validation is not None:
+        if targets[part.name] != targets[names[0]] or SOURCE in part.train.targets:
             raise ValueError(
-                f"{name}: {part.name!r} has targets {list(part.train.targets)} or a validation "
-                "split, which a joined set does not hold: join sets of images and labels."
+                f"{name}: {part.name!r} has targets {list(part.train.targets)}, and {names[0]!r} "
+                f"has {list(parts[0].train.targets)}: join sets with the same targets, of one "
+                f"shape and dtype, none of them named {SOURCE!r}."
+            )
+        if part.validation is not None:
+            raise ValueError(
+                f"{name}: {part.name!r} has a validation split, which a joined set does not hold: "
+                "leave it out, and carve one out of the joined set."
             )
     starts = np.cumsum([0, *(part.num_classes for part in parts)]).tolist()
     sources = tuple(
@@ -54,6 +63,11 @@ def joined(name: str, parts: Sequence[Dataset]) -> Dataset:
     return whole._replace(sources=sources)
 
 
+def _kinds(split: Split) -> dict[str, Any]:
+    """Shape of one example and dtype of every target."""
+    return {name: (values.shape[1:], values.dtype) for name, values in split.targets.items()}
+
+
 def _concatenated(splits: Sequence[Split], sources: Sequence[Source]) -> Split:
     labels = [
         np.where(split.labels < 0, split.labels, split.labels + source.first_class)
@@ -61,7 +75,11 @@ def _concatenated(splits: Sequence[Split], sources: Sequence[Source]) -> Split:
     ]
     numbers = np.repeat(np.arange(len(splits), dtype=np.int32), [s.num_examples for s in splits])
     images = np.concatenate([split.images for split in splits])
-    return Split(images, np.concatenate(labels).astype(np.int32), {SOURCE: numbers})
+    targets = {
+        name: np.concatenate([split.targets[name] for split in splits])
+        for name in splits[0].targets
+    }
+    return Split(images, np.concatenate(labels).astype(np.int32), {**targets, SOURCE: numbers})
 
 
 def part(dataset: Dataset, split: Split, name: str) -> Split:

@@ -14,7 +14,7 @@ from gan_mtl.types import Context, Variables
 
 Kind = Literal["bernoulli", "gaussian", "learned", "optimal"]
 SCALE = "scale"  # the group of the learned log sigma
-LEAST_LOG_SIGMA = -6.0  # of images as they come; Rybkin et al. 2021 bound it there
+LEAST_LOG_SIGMA = -6.0  # of images as they come, as in the code of Rybkin et al. 2021
 
 
 class Likelihood(NamedTuple):

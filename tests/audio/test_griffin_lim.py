@@ -55,6 +55,12 @@ def test_batches_and_silence():
     assert not found[1].any(), "silence stays silent"
 
 
+def test_the_loop_holds_no_convolution():
+    """On a CPU that would leave the fast kernel."""
+    text = program(8, 0.99).lower(WANTED).as_text()
+    assert "while" in text and "fft" in text and "convolution" not in text
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match=r"momentum=1.0, iterations=32: give a momentum in \[0"):
         audio.griffin_lim(WANTED, **SIZES, momentum=1.0)

@@ -62,6 +62,15 @@ def test_a_speaker_left_out_is_tested_on_alone(root):
     for split, count in ((out.test, 10), (only.train, 4), (only.test, 10)):
         assert split.num_examples == count and set(split.targets["speaker"]) == {number}
     np.testing.assert_array_equal(out.test.images, only.test.images)
+    others = data.load("fsdd:not-theo", root)
+    np.testing.assert_array_equal(others.train.images, out.train.images)
+    np.testing.assert_array_equal(others.test.images, out.validation.images)
+    both = data.load("joined:fsdd:not-theo+fsdd:only-theo", root)
+    assert [source.name for source in both.sources] == ["fsdd:not-theo", "fsdd:only-theo"]
+    assert set(both.train.targets) == {"speaker", "source"}
+    part = data.part(both, both.test, "fsdd:only-theo")
+    np.testing.assert_array_equal(part.images, only.test.images)
+    np.testing.assert_array_equal(part.labels, only.test.labels)
     data.verify(out.manifest, data.load("fsdd:theo", root))
 
 
@@ -109,7 +118,7 @@ def test_the_manifest_says_which_front_end(root):
 
 
 def test_bad_names_and_files(tmp_path, members):
-    with pytest.raises(ValueError, match=r"no speaker 'thea'; give fsdd:NAME .* fsdd:only-NAME"):
+    with pytest.raises(ValueError, match=r"no speaker 'thea'; give fsdd:NAME .* fsdd:not-NAME"):
         data.load("fsdd:thea", tmp_path)
     with pytest.raises(FileNotFoundError, match=r"looked for fsdd.npz(.|\n)*ROOT/fsdd/"):
         data.load("fsdd_padded:theo", tmp_path)

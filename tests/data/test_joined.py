@@ -107,12 +107,34 @@ def test_what_cannot_be_joined_is_named(whole):
         data.joined("x", [one("a", 9, 2), one("b", 9, 2, side=5)])
     third = one("c", 9, 2)
     held = third._replace(train=third.train._replace(targets={"t": np.zeros(9)}))
-    with pytest.raises(ValueError, match=r"'c' has targets \['t'\]"):
+    with pytest.raises(ValueError, match=r"'c' has targets \['t'\], and 'a' has \[\]"):
         data.joined("x", [one("a", 9, 2), held])
+    with pytest.raises(ValueError, match="'c' has a validation split"):
+        data.joined("x", [one("a", 9, 2), third._replace(validation=third.test)])
     with pytest.raises(ValueError, match="no source 'middle'"):
         data.part(whole, whole.train, "middle")
     with pytest.raises(ValueError, match="source 'short': batch_size=10"):
         data.joined_stream(whole.train, whole.sources, 10, 0)
+
+
+def test_targets_that_all_have_stay():
+    def held(name, start):
+        found = one(name, 9, 2)
+        splits = {
+            key: getattr(found, key)._replace(
+                targets={"t": start + np.arange(getattr(found, key).num_examples)}
+            )
+            for key in ("train", "test")
+        }
+        return found._replace(**splits)
+
+    whole = data.joined("x", [held("a", 0), held("b", 100)])
+    np.testing.assert_array_equal(whole.train.targets["t"], [*range(9), *range(100, 109)])
+    found = data.part(whole, whole.test, "b")
+    np.testing.assert_array_equal(found.targets["t"], np.arange(100, 106))
+    floats = held("c", 0.5)
+    with pytest.raises(ValueError, match="same targets, of one shape and dtype"):
+        data.joined("x", [held("a", 0), floats])
 
 
 def test_the_catalogue_joins_by_name(tmp_path):
