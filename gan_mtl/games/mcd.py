@@ -120,10 +120,10 @@ def _class_losses(plan: _Plan, variables: Variables, batch: Batch, context: Cont
         plan.trunk,
         plan.tasks,
         known,
-        (hidden, hidden[:0]),
+        (hidden, hidden[:0]),  # no target in this turn
         variables,
         batch,
-        context,  # no target here
+        context,
     )
     return Outcome(found.losses, variables, found.metrics)
 

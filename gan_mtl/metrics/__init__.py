@@ -65,3 +65,9 @@ from gan_mtl.metrics.segmentation import mean_iou as mean_iou
 from gan_mtl.metrics.streaming import PredictionSums as PredictionSums
 from gan_mtl.metrics.streaming import Reservoir as Reservoir
 from gan_mtl.metrics.streaming import accumulate as accumulate
+from gan_mtl.metrics.validators import deep_embedded_validation as deep_embedded_validation
+from gan_mtl.metrics.validators import importance_weighted_risk as importance_weighted_risk
+from gan_mtl.metrics.validators import importance_weights as importance_weights
+from gan_mtl.metrics.validators import information_maximisation as information_maximisation
+from gan_mtl.metrics.validators import mean_entropy as mean_entropy
+from gan_mtl.metrics.validators import soft_neighbourhood_density as soft_neighbourhood_density
