@@ -209,6 +209,22 @@ def test_lambda_zero_fails_on_the_target_and_lambda_one_solves_it_with_every_see
     assert (axis[0] > 0.5).all() and (axis[1] < 0.05).all(), axis
 
 
+def test_accumulation_gives_the_gradient_of_the_batch_and_refuses_weights_within_it():
+    game = dann(weight=0.5)
+    states = []
+    for accumulate in (1, 2):
+        updater = alternating(game, accumulate=accumulate)
+        states.append(jax.jit(updater.update)(KEY, updater.init(KEY, BATCH), BATCH)[0].params)
+    for a, b in zip(*map(jax.tree.leaves, states), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    game = games.cdan(
+        linear(3), (CLASS,), linear(None), optax.sgd(0.1), domains=DOMAINS, entropy=True
+    )
+    updater = alternating(game, accumulate=2)
+    with pytest.raises(ValueError, match=r"batch statistics \['domain_weights'\]"):
+        jax.eval_shape(updater.update, KEY, updater.init(KEY, BATCH), BATCH)
+
+
 def test_bad_input_is_refused_by_name():
     with pytest.raises(ValueError, match="reads 'labels/b', but the target's labels are hidden"):
         games.dann(

@@ -48,6 +48,17 @@ def test_separate_passes_normalise_each_domain_and_a_joint_one_both_together():
     np.testing.assert_allclose(last, middle, rtol=1e-5)
 
 
+@pytest.mark.parametrize("passes", ["separate", "joint"])
+def test_one_domain_alone_is_seen_as_beside_the_other(passes):
+    network, domains = centring(), DOMAINS._replace(passes=passes)
+    variables, batch = starting({"trunk": network.init(KEY, S)}), {"images/a": S, "images/b": T}
+    tag = CONTEXT.fold("trunk")
+    both, _ = domains_lib.over_both(network, "trunk", (S, T), domains, variables, tag)
+    for which in (0, 1):
+        one, _ = domains_lib.one_of(network, which, domains, variables, batch, CONTEXT)
+        np.testing.assert_array_equal(one, both[which])
+
+
 def test_one_loss_of_both_domains_is_the_sum_of_their_means():
     values, weights = (jnp.array([1.0, 3.0]), jnp.array([4.0])), jnp.array([3.0, 1.0])
     found = domains_lib.both(*values, CONTEXT)
