@@ -242,10 +242,13 @@ def predictions(trunk: Network, tasks: Sequence[Task]) -> dict[str, Any]:
 
 
 def ascended(weight: Coefficient) -> Coefficient:
-    """The coefficient with the other sign."""
-    if isinstance(weight, Schedule):
-        return weight._replace(sign=-weight.sign)
-    return 0.0 - weight
+    """The coefficient with the other sign; raises ValueError for one that has it already."""
+    if (weight.sign if isinstance(weight, Schedule) else weight) < 0:
+        raise ValueError(
+            f"weight={weight}: give the strength of the reversal, at least 0; the table gets its "
+            "negative."
+        )
+    return weight._replace(sign=-1) if isinstance(weight, Schedule) else 0.0 - weight
 
 
 def check_domains(domains: Domains, tasks: Sequence[Task]) -> None:

@@ -7,9 +7,9 @@ import optax
 import pytest
 from linear import linear
 
-from gan_mtl import games
+from gan_mtl import data, games
 from gan_mtl.games import domains as domains_lib
-from gan_mtl.types import Context, Network, starting
+from gan_mtl.types import Context, Network, Schedule, starting
 from gan_mtl.update import alternating
 
 KEY = jax.random.key(5)
@@ -75,14 +75,30 @@ def test_the_target_s_labels_change_nothing():
         optax.sgd(0.1),
         domains=DOMAINS,
     )
-    data = {"images/a": S, "labels/a": jnp.array([0, 1, 2, 0]), "images/b": T}
+    batch = {"images/a": S, "labels/a": jnp.array([0, 1, 2, 0]), "images/b": T}
     updater = alternating(game)
-    start, update = updater.init(KEY, data), jax.jit(updater.update)
-    plain, _ = update(KEY, start, {**data, "labels/b": jnp.zeros(4)})
+    start, update = updater.init(KEY, batch), jax.jit(updater.update)
+    plain, _ = update(KEY, start, {**batch, "labels/b": jnp.zeros(4)})
     for garbage in (jnp.full(4, jnp.nan), jnp.array([9.0, -1.0, 1e9, 2.0])):
-        state, metrics = update(KEY, start, {**data, "labels/b": garbage})
+        state, metrics = update(KEY, start, {**batch, "labels/b": garbage})
         jax.tree.map(np.testing.assert_array_equal, state.params, plain.params)
         assert all(bool(jnp.isfinite(x)) for x in metrics.values())
+
+
+def test_a_joined_data_set_is_read_by_the_names_of_its_sources():
+    rng = np.random.default_rng(0)
+    parts = []
+    for name in ("a", "b"):
+        images = rng.integers(0, 256, (12, 2, 2, 1)).astype(np.uint8)
+        split = data.Split(images, (np.arange(12) % 3).astype(np.int32))
+        parts.append(data.assemble(name, split, split, ("x", "y", "z"), source="made"))
+    whole = data.joined("both", parts)
+    batch = data.joined_stream(whole.train, whole.sources, 4, seed=0).batch(0)
+    assert set(batch) == {*DOMAINS.images, *DOMAINS.labels}
+    task = games.source_task(linear(3), DOMAINS)
+    game = games.coral(linear(3), (task,), optax.sgd(0.1), domains=DOMAINS)
+    outcome = game.turns[0].losses(starting(game.init(KEY, batch)), batch, CONTEXT)
+    assert np.isfinite(outcome.losses["class"].values).all()
 
 
 def test_bad_input_is_refused_by_name():
@@ -100,6 +116,9 @@ def test_bad_input_is_refused_by_name():
         domains_lib.check_domains(games.Domains("a", "a"), ())
     with pytest.raises(ValueError, match="passes='mixed' is not 'separate' or 'joint'"):
         domains_lib.check_domains(DOMAINS._replace(passes="mixed"), ())
+    for weight in (-1.0, Schedule(lambda step: 1.0, "one", -1)):
+        with pytest.raises(ValueError, match="strength of the reversal, at least 0"):
+            domains_lib.ascended(weight)
     task = games.source_task(linear(3), DOMAINS, augment=lambda x, context: x)
     with pytest.raises(ValueError, match="'class' says the classes of examples as they are"):
         domains_lib.conditioning((task,), "class")
