@@ -12,7 +12,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from gan_mtl.nets.batch_norm import BatchNorm
 from gan_mtl.nets.dcgan import scale_normal

@@ -25,9 +25,12 @@ Tasks = tuple[str, ...]
 
 
 class Represented(NamedTuple):
-    """What a pass gives: features by task, and the losses of the architecture's own objectives."""
+    """What a pass gives: features by task, and the losses of the architecture's own objectives.
 
-    features: dict[str, Array]
+    A task's features are an array, or the maps of a pyramid.
+    """
+
+    features: dict[str, Any]
     losses: Mapping[str, Loss] = {}
 
 

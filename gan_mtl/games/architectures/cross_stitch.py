@@ -5,6 +5,8 @@ Misra, Shrivastava, Gupta, Hebert, "Cross-stitch Networks for Multi-task Learnin
 
 from __future__ import annotations
 
+from typing import Any
+
 from gan_mtl.games.architectures.architecture import (
     Architecture,
     Represented,
@@ -33,7 +35,8 @@ def cross_stitch(
     last = len(stages) - 1
 
     def forward(variables, images, wanted, context):
-        outputs, maps = {t: images for t in tasks}, {t: () for t in wanted}
+        outputs = {t: images for t in tasks}
+        maps: dict[str, tuple[Any, ...]] = {t: () for t in wanted}
         for s, stage in enumerate(stages):
             for t in tasks:
                 outputs[t], variables = run(
@@ -47,7 +50,8 @@ def cross_stitch(
                 )
             outputs = mixed
             maps = {t: (*maps[t], mixed[t]) for t in wanted}
-        return Represented(maps if pyramid else outputs), variables
+        found: dict[str, Any] = maps if pyramid else outputs
+        return Represented(found), variables
 
     def groups(task):
         trunks = tuple(f"trunk/{t}/{s}" for t in tasks for s in range(len(stages)))

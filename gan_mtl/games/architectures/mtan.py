@@ -6,7 +6,7 @@ Liu, Johns, Davison, "End-To-End Multi-Task Learning with Attention", CVPR 2019.
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
@@ -55,7 +55,8 @@ def mtan(
     shared += tuple(f"link/{j}" for j in range(1, len(blocks)))
 
     def forward(variables, images, wanted, context):
-        p, attended, maps = images, {}, {t: () for t in wanted}
+        p, attended = images, {}
+        maps: dict[str, tuple[Any, ...]] = {t: () for t in wanted}
         for j, block in enumerate(blocks):
             u, variables = run(variables, block.first, f"trunk/{j}/first", p, context=context)
             p, variables = run(variables, block.rest, f"trunk/{j}/rest", u, context=context)
@@ -69,7 +70,8 @@ def mtan(
                     variables, attention, f"attention/{t}/{j}", u, p, linked, context=context
                 )
                 maps[t] = (*maps[t], attended[t])
-        return Represented(maps if pyramid else attended), variables
+        found: dict[str, Any] = maps if pyramid else attended
+        return Represented(found), variables
 
     def masks(task, variables, images, context):
         p, attended, found = images, None, []
