@@ -5,59 +5,49 @@ import functools
 import jax
 import jax.numpy as jnp
 import optax
-from pointwise import pointwise
+from zoo_codes import (
+    ali,
+    auto_encoder,
+    beta_vae,
+    bigan,
+    sigma_vae,
+    two_stage,
+    vae_gan,
+)
+from zoo_domains import (
+    aligned,
+    confused,
+    discrepant,
+    joint_cdan,
+    margins,
+    second_phase,
+    separated,
+    wasserstein_domains,
+)
+from zoo_maps import from_maps, judged_maps, segan, translated, vision
+from zoo_parts import CLASSES, LATENTS, adam, class_head, linen, players, rotation_head
 
-from gan_mtl import draws, games, losses, mtl, nets
+from gan_mtl import draws, games, nets
 from gan_mtl.games import (
     Adversary,
     Augment,
     Code,
     Extras,
-    Latents,
     MultiPlayers,
-    Optimizers,
     Penalty,
     Players,
     Unroll,
     Weights,
     architectures,
-    class_task,
     gan,
     gan_rows,
     multi_adversarial,
     multitask,
-    rotation_task,
     semi_supervised,
 )
 from gan_mtl.losses import gradient_penalty, hinge, pixels, r1, relativistic, wasserstein
 from gan_mtl.mtl import gman, learned_simplex, pcgrad
-from gan_mtl.types import Rows
 from gan_mtl.update import alternating
-
-CLASSES = 3
-LATENTS = Latents(4)
-linen = nets.from_linen
-
-
-def adam():
-    return Optimizers(gen=optax.adam(1e-3, b1=0.5), disc=optax.adam(1e-3, b1=0.5))
-
-
-def players(**others):
-    return Players(
-        gen=linen(nets.MLPGenerator((6,), (4, 4, 1), output="tanh", batch_norm=True)),
-        trunk=linen(nets.MLPTrunk((6,), input_noise=0.1, kernel_norm="spectral")),
-        disc=others.pop("disc", linen(nets.Head())),
-        **others,
-    )
-
-
-def class_head(labelled=False, **options):
-    return class_task(linen(nets.Head(CLASSES)), labelled=labelled, **options)
-
-
-def rotation_head(**options):
-    return rotation_task(linen(nets.Head(4)), **options)
 
 
 def unconditional():
@@ -296,200 +286,6 @@ def several_discriminators():
     adversaries = tuple(Adversary(f"d{i}", look=look) for i, look in enumerate(halves))
     options = {"share": "gen", "reconstruction": 0.5, "weightings": (None, gman())}
     return multi_adversarial(players, adversaries, LATENTS, adam(), **options)
-
-
-def vision():
-    """What is in an image, where, and every pixel, of one pyramid; rows of its two maps."""
-    trunk = nets.ConvPyramid((6, 8), norm="batch")
-    tasks = (
-        games.presence_task(linen(nets.MapClassifier(CLASSES, 0))),
-        games.detection_task(linen(nets.CentreHead(CLASSES, 6, None)), (4, 4)),
-        games.segmentation_task(linen(nets.DenseHead(CLASSES, (4, 4), 6, None)), dice=0.5),
-        games.depth_task(linen(nets.DenseHead(1, (4, 4), 6, None)), weight=0.5),
-    )
-    rows = Rows("features")
-    return multitask(linen(trunk), tasks, optax.adam(1e-3), weighting=mtl.upgrad(), rows=rows)
-
-
-def judged_maps():
-    """A segmenter and its discriminator of maps, under flips of images and masks together."""
-    tasks = (
-        games.segmentation_task(pointwise(CLASSES)),
-        games.reconstruction_task(pointwise(1), weight=0.5),
-    )
-    trunk, disc = pointwise(3, norm=True), linen(nets.MapDiscriminator((4,)))
-    game = games.segmentation_adversary(trunk, tasks, disc, adam(), weight=0.1, tau=0.9)
-    return games.augmented(game, functools.partial(games.crop_and_flip, size=(4, 4)))
-
-
-def segan():
-    """SegAN: a critic's features at several scales, bounded by its spectral norms."""
-    task = games.segmentation_task(linen(nets.DenseHead(CLASSES, 2, 6, None)))
-    critic = nets.MapDiscriminator((4, 4), outputs="features", spectral=True)
-    return games.segmentation_adversary(
-        linen(nets.ConvPyramid((6,))),
-        (task,),
-        linen(critic),
-        adam(),
-        adversarial=losses.multi_scale_l1,
-    )
-
-
-def encoder(law=True):
-    return linen(nets.Head(2 * LATENTS.dim if law else LATENTS.dim, widths=(6,)))
-
-
-def decoder(output="none", **options):
-    return linen(nets.MLPGenerator((6,), (4, 4, 1), output=output, **options))
-
-
-def _noisy(images, context):
-    return images + 0.1 * draws.normal(len(images), images.shape[1:], context)
-
-
-def auto_encoder():
-    """Denoising, with the best variance for each image."""
-    likelihood = games.Likelihood("optimal")
-    options = {"likelihood": likelihood, "corrupt": _noisy}
-    return games.autoencoder(encoder(law=False), decoder(), optax.adam(1e-3), **options)
-
-
-def beta_vae():
-    """Grey pixels as Bernoulli ones, two codes an image."""
-    options = {"beta": 0.5, "samples": 2, "asked": 3, "ema": {"decoder": 100.0}}
-    networks = (encoder(), decoder(batch_norm=True))
-    return games.vae(*networks, LATENTS.dim, optax.adam(1e-3), **options)
-
-
-def sigma_vae():
-    """The importance-weighted bound, with a learned variance."""
-    likelihood = games.Likelihood("learned")
-    options = {"likelihood": likelihood, "samples": 3, "bound": "iwae", "asked": 3}
-    return games.vae(encoder(), decoder(), LATENTS.dim, optax.adam(1e-3), **options)
-
-
-def two_stage():
-    """A second VAE on the codes of a first."""
-    second = linen(nets.MLPGenerator((6,), (LATENTS.dim,), output="none"))
-    stages = games.Stages(encoder(), decoder(), encoder(), second)
-    return games.two_stage_vae(stages, LATENTS.dim, (optax.adam(1e-3), optax.adam(1e-3)))
-
-
-def vae_gan():
-    """A VAE whose pixels are the discriminator's features."""
-    trunk, disc = linen(nets.MLPTrunk((6,))), linen(nets.Head())
-    networks = games.VaeGanPlayers(encoder(), decoder("tanh", batch_norm=True), trunk, disc)
-    return games.vae_gan(networks, LATENTS.dim, adam(), gamma=0.1)
-
-
-def bigan(law=False):
-    disc = linen(nets.PairDiscriminator(nets.MLPTrunk((6,)), (6,)))
-    networks = games.BiganPlayers(encoder(law), decoder("tanh", batch_norm=True), disc)
-    return games.bigan(networks, LATENTS, adam(), stochastic=law)
-
-
-def ali():
-    return bigan(law=True)
-
-
-def map_tasks(**options):
-    """Boxes and pixels on a trunk, to judge generated images."""
-    return (
-        games.detection_task(pointwise(CLASSES - 1 + 4), (4, 4), **options),
-        games.segmentation_task(pointwise(CLASSES), **options),
-    )
-
-
-def from_maps():
-    """OASIS whose images teach two tasks, at new places, and are judged by them."""
-    gen = pointwise(1, noise=True, norm=True, squash=True)
-    return games.oasis(
-        games.MapPlayers(gen, pointwise(CLASSES + 1, norm=True), pointwise(3, norm=True)),
-        LATENTS,
-        games.MapOptimizers(*[optax.adam(1e-3)] * 3),
-        CLASSES,
-        unlabelled=0.5,
-        tasks=map_tasks(fake_weight=0.1),
-        synthetic=games.Synthetic(games.from_step(1, 0.5), games.layouts.rearranged),
-        ema={"gen": 100.0},
-    )
-
-
-def translated():
-    """pix2pix without noise, and a frozen segmenter that judges."""
-    players = games.MapPlayers(pointwise(1, squash=True), pointwise(0), pointwise(3, norm=True))
-    adams = games.MapOptimizers(*[optax.adam(1e-3)] * 2)
-    return games.pix2pix(players, adams, CLASSES, tasks=map_tasks(fake_weight=0.1)[1:])
-
-
-DOMAINS = games.Domains()
-
-
-def domain_class(**options):
-    return games.source_task(linen(nets.Head(CLASSES)), DOMAINS, **options)
-
-
-def joint_cdan():
-    """CDAN+E through the random map, both domains normalised together, and rotated targets."""
-    rotation = rotation_head(source="images/target", weight=0.5)
-    return games.cdan(
-        pointwise(1, norm=True),
-        (domain_class(), rotation),
-        linen(nets.Head(widths=(4,))),
-        optax.adam(1e-3),
-        domains=DOMAINS._replace(passes="joint"),
-        entropy=True,
-        random_width=8,
-        weight=games.dann_schedule(10),
-    )
-
-
-def aligned():
-    """JAN, of features that drop out."""
-    trunk = linen(nets.MLPTrunk((6,), dropout=0.2))
-    return games.jan(trunk, (domain_class(),), optax.adam(1e-3), domains=DOMAINS, weight=0.5)
-
-
-def domain_players(**options):
-    """A trunk, the source's task and a network that judges features."""
-    trunk = linen(nets.MLPTrunk((6,), **options))
-    return trunk, (domain_class(),), linen(nets.Head())
-
-
-def discrepant():
-    """MCD, its last turn played twice, both domains normalised by themselves."""
-    head, adams = linen(nets.Head(CLASSES)), optax.adam(1e-3)
-    return games.mcd(pointwise(1, norm=True), head, adams, domains=DOMAINS, repeats=2)
-
-
-def wasserstein_domains():
-    return games.wdgrl(*domain_players(), adam(), domains=DOMAINS, critic_repeats=2)
-
-
-def margins():
-    trunk, tasks, _ = domain_players(dropout=0.2)
-    return games.mdd(trunk, tasks, linen(nets.Head(CLASSES)), optax.adam(1e-3), domains=DOMAINS)
-
-
-def confused():
-    return games.domain_confusion(*domain_players(), adam(), domains=DOMAINS)
-
-
-def separated():
-    """DSN with an MMD, and a private encoder a domain."""
-    trunk, tasks, _ = domain_players()
-    dec = linen(nets.MLPGenerator((), (4, 4, 1), output="none"))
-    adams = optax.adam(1e-3)
-    return games.dsn(trunk, trunk, dec, tasks, None, adams, domains=DOMAINS)
-
-
-def second_phase():
-    """ADDA from a source encoder with BatchNorm."""
-    trunk, tasks = pointwise(1, norm=True), (domain_class(),)
-    key, images = jax.random.key(3), jnp.ones((2, 4, 4, 1))
-    heads = tasks[0].head.init(key, jnp.ones((2, 4, 4, 1)))
-    source = {"trunk": trunk.init(key, images), "heads/class": heads}
-    return games.adda(trunk, tasks, linen(nets.Head()), adam(), source, domains=DOMAINS)
 
 
 def at_once():

@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 import zoo
+import zoo_codes
 from linear import linear
 
 from gan_mtl import games, losses
@@ -76,7 +77,9 @@ def test_ali_draws_its_codes_and_predicts_their_means():
         for i in range(2)
     )
     assert jnp.abs(first.values - second.values).max() > 1e-4
-    outputs, _ = zoo.encoder().apply(variables.of("encoder"), batch["images"], context=CONTEXT)
+    outputs, _ = zoo_codes.encoder().apply(
+        variables.of("encoder"), batch["images"], context=CONTEXT
+    )
     mean = game.predict["latents"](variables, batch["images"], CONTEXT)
     np.testing.assert_allclose(mean, outputs[:, :4], rtol=1e-6)
 

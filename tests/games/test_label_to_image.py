@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 import zoo
+import zoo_maps
 from pointwise import pointwise
 
 from gan_mtl import games, table
@@ -30,7 +31,7 @@ def batch():
 @functools.cache
 def few():
     """OASIS and tasks on the labelled examples."""
-    tasks = tuple(games.labelled(task) for task in zoo.map_tasks(fake_weight=0.1))
+    tasks = tuple(games.labelled(task) for task in zoo_maps.map_tasks(fake_weight=0.1))
     return games.oasis(
         games.MapPlayers(pointwise(1, noise=True, squash=True), pointwise(4), pointwise(3)),
         zoo.LATENTS,
@@ -108,7 +109,7 @@ def test_the_generator_is_taught_what_the_heads_say_of_its_images():
     variables = starting(groups)
     images = game.sample(variables, 8, whole["mask"], CONTEXT)
     logits = game.predict["segmentation"](variables, images, CONTEXT)
-    expected = zoo.map_tasks()[1].loss(logits, whole["mask"])
+    expected = zoo_maps.map_tasks()[1].loss(logits, whole["mask"])
     found = game.turns[1].losses(variables, whole, CONTEXT).losses["segmentation"]
     np.testing.assert_allclose(found.values, expected.values, rtol=1e-5)
     np.testing.assert_allclose(found.mask, expected.mask, rtol=1e-6)
@@ -142,7 +143,7 @@ def test_it_is_asked_for_label_maps_of_any_size():
 def test_errors_name_value_and_remedy():
     players = games.MapPlayers(pointwise(1), pointwise(0), pointwise(3))
     two, three = games.MapOptimizers(ADAM, ADAM), games.MapOptimizers(ADAM, ADAM, ADAM)
-    segmentation = zoo.map_tasks(fake_weight=0.1)[1]
+    segmentation = zoo_maps.map_tasks(fake_weight=0.1)[1]
     build = functools.partial(games.pix2pix, players, three, zoo.CLASSES)
     with pytest.raises(ValueError, match=r"tasks=\[\] with players.trunk"):
         build()
@@ -155,7 +156,7 @@ def test_errors_name_value_and_remedy():
     ):
         games.pix2pix(players, two, zoo.CLASSES, tasks=(segmentation,), synthetic=games.Synthetic())
     with pytest.raises(ValueError, match=r"needs the batch entry 'mask'; the batch has"):
-        build(tasks=zoo.map_tasks()[:1]).init(
+        build(tasks=zoo_maps.map_tasks()[:1]).init(
             KEY, {k: x for k, x in batch().items() if k != "mask"}
         )
     wide = players._replace(gen=pointwise(2))

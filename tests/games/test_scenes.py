@@ -19,6 +19,7 @@ from gan_mtl.games import (
     Players,
     Row,
     Unroll,
+    class_task,
     gan,
     gan_rows,
 )
@@ -301,7 +302,7 @@ def test_unpacking_is_the_inverse_of_packing():
 def test_the_class_head_sees_all_images_as_they_are():
     """Else it could tell fakes from reals by the augmentation."""
     seen = []
-    head = zoo.class_task(linear(3, seen=seen), labelled=False, fake_weight=1.0)
+    head = class_task(linear(3, seen=seen), labelled=False, fake_weight=1.0)
     gone = Augment(lambda images, context: 0 * images)
     players = Players(linear(16, shape=(4, 4, 1)), linear(5), linear(None))
     options = {"condition": "auxiliary", "num_classes": 3, "fakes_in_disc": True}

@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 import zoo
+import zoo_codes
 
 from gan_mtl import games, nets
 from gan_mtl.games.latent_models import learned_log_sigma
@@ -80,10 +81,12 @@ def test_samples_have_the_law_of_the_codes_and_not_of_the_prior():
 
 
 def test_errors_name_value_and_remedy():
-    stages = games.Stages(zoo.encoder(), zoo.decoder(), zoo.encoder(), zoo.encoder())
+    stages = games.Stages(
+        zoo_codes.encoder(), zoo_codes.decoder(), zoo_codes.encoder(), zoo_codes.encoder()
+    )
     adams = (optax.adam(1e-3), optax.adam(1e-3))
     with pytest.raises(ValueError, match=r"second_decoder: it gives \(8, 8\); expected \[n, 4\]"):
         games.two_stage_vae(stages, 4, adams).init(KEY, zoo.batch())
-    stages = stages._replace(second_encoder=zoo.encoder(law=False))
+    stages = stages._replace(second_encoder=zoo_codes.encoder(law=False))
     with pytest.raises(ValueError, match=r"second_encoder: it gives \(8, 4\); expected \[n, 8\]"):
         games.two_stage_vae(stages, 4, adams).init(KEY, zoo.batch())

@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 import zoo
+import zoo_codes
 from scipy import stats
 
 from gan_mtl import games, losses, nets
@@ -22,7 +23,7 @@ ADAM = optax.adam(1e-3)
 
 
 def built(**options):
-    game = games.vae(zoo.encoder(), zoo.decoder(), zoo.LATENTS.dim, ADAM, **options)
+    game = games.vae(zoo_codes.encoder(), zoo_codes.decoder(), zoo.LATENTS.dim, ADAM, **options)
     return game, starting(jax.jit(game.init)(KEY, zoo.batch()))
 
 
@@ -30,7 +31,9 @@ def test_the_rows_are_the_two_terms_of_the_bound():
     game, variables = built(beta=0.25)
     batch = zoo.batch()
     outcome = game.turns[0].losses(variables, batch, CONTEXT)
-    outputs, _ = zoo.encoder().apply(variables.of("encoder"), batch["images"], context=CONTEXT)
+    outputs, _ = zoo_codes.encoder().apply(
+        variables.of("encoder"), batch["images"], context=CONTEXT
+    )
     mean, log_variance = outputs[:, :4], outputs[:, 4:]
     np.testing.assert_allclose(
         outcome.losses["kl"].values, losses.kl_to_standard_normal(mean, log_variance), rtol=1e-5
@@ -146,9 +149,9 @@ def test_errors_name_value_and_remedy():
         built(likelihood=games.Likelihood("normal"))
     with pytest.raises(ValueError, match="give low below high"):
         built(likelihood=games.Likelihood(low=1.0))
-    game = games.vae(zoo.encoder(law=False), zoo.decoder(), 4, ADAM)
+    game = games.vae(zoo_codes.encoder(law=False), zoo_codes.decoder(), 4, ADAM)
     with pytest.raises(ValueError, match=r"encoder: it gives \(8, 4\); expected \[n, 8\]"):
         game.init(KEY, zoo.batch())
     small = zoo.linen(nets.MLPGenerator((), (3, 3, 1)))
     with pytest.raises(ValueError, match=r"decoder: it makes \(3, 3, 1\), the data has \(4, 4, 1"):
-        games.vae(zoo.encoder(), small, 4, ADAM).init(KEY, zoo.batch())
+        games.vae(zoo_codes.encoder(), small, 4, ADAM).init(KEY, zoo.batch())

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import zoo
+import zoo_codes
 
 from gan_mtl import games, losses
 from gan_mtl.types import Context, starting
@@ -32,7 +33,7 @@ def test_rows_by_hand():
     still = CONTEXT._replace(train=False)  # no batch moments: every pass stands alone
     mean = game.predict["latents"](variables, batch["images"], still)
     found = game.turns[1].losses(variables, batch, still)
-    outputs, _ = zoo.encoder().apply(variables.of("encoder"), batch["images"], context=still)
+    outputs, _ = zoo_codes.encoder().apply(variables.of("encoder"), batch["images"], context=still)
     np.testing.assert_allclose(outputs[:, :4], mean, rtol=1e-6)
     kl = losses.kl_to_standard_normal(mean, outputs[:, 4:])
     np.testing.assert_allclose(found.losses["kl"].values, kl, rtol=1e-5)
@@ -65,7 +66,7 @@ def test_a_perfect_reconstruction_has_no_features_left():
 
 
 def test_errors_name_value_and_remedy():
-    players = games.VaeGanPlayers(*[zoo.encoder()] * 4)
+    players = games.VaeGanPlayers(*[zoo_codes.encoder()] * 4)
     with pytest.raises(ValueError, match="vae_gan: the pair must be a function of one logit"):
         games.vae_gan(players, 4, zoo.adam(), adversarial=losses.relativistic_average())
     with pytest.raises(ValueError, match="vae_gan: latent=0"):
