@@ -257,7 +257,7 @@ ARMS = {
         for pair in itertools.combinations(TASKS, 2)
     },
     "equal": Arm(build, ALL, "all three, equal weights"),
-    "tuned": Arm(build, replace(ALL, weights=(1.0, 1.0, 1.0)), "fixed weights, tuned"),
+    "tuned": Arm(build, replace(ALL, weights=(1.8, 0.6, 0.6)), "fixed weights, tuned"),
     "uncertainty": Arm(build, replace(ALL, weighting="uncertainty"), "uncertainty"),
     "pcgrad": Arm(build, replace(ALL, weighting="pcgrad"), "PCGrad"),
     "nash": Arm(build, replace(ALL, weighting="nash"), "Nash-MTL"),
