@@ -45,11 +45,22 @@ class MapClassifier(nn.Module):
         if self.pool not in ("mean", "max"):
             raise ValueError(f"MapClassifier: pool={self.pool!r} is not 'mean' or 'max'.")
         x = maps_of("MapClassifier", maps)[-1]
-        x = x.mean(axis=(1, 2)) if self.pool == "mean" else x.max(axis=(1, 2))
+        x = x.mean(axis=(1, 2)) if self.pool == "mean" else highest(x)
         if self.width:
             x = nn.relu(Dense(self.width, dtype=self.dtype)(x, context=context))
         x = Dense(self.out, dtype=self.dtype, name="out")(x, context=context)
         return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def highest(x: Float[Array, "n h w c"]) -> Float[Array, "n c"]:
+    """Maxima over places; the first of equal ones gets the gradient.
+
+    The gradient of `jnp.max` divides by the number of places that equal the maximum. Where a
+    compiler works `x` out anew, rounded otherwise, this is 0 and the gradient NaN: seen on CPU.
+    """
+    x = x.reshape(x.shape[0], -1, x.shape[-1])
+    first = jax.lax.stop_gradient(x).argmax(axis=1, keepdims=True)
+    return jnp.take_along_axis(x, first, axis=1)[:, 0]
 
 
 class DenseHead(nn.Module):

@@ -7,6 +7,7 @@ import pytest
 from nets.checks import CONTEXT, KEY, check_bfloat16, check_gradients, shapes, sizes
 
 from gan_mtl import nets
+from gan_mtl.nets.map_heads import highest
 
 X = jax.random.normal(KEY, (4, 17, 24, 2))
 MAPS = (X, jax.random.normal(KEY, (4, 9, 12, 3)), jax.random.normal(KEY, (4, 3, 3, 5)))
@@ -29,6 +30,13 @@ def test_the_classifier_sees_means_or_maxima_of_the_coarsest_map(pool):
     np.testing.assert_allclose(module.apply(variables, MAPS, context=CONTEXT), expected, rtol=1e-4)
     with pytest.raises(ValueError, match=r"MapClassifier: pool='sum' is not 'mean' or 'max'"):
         shapes(nets.MapClassifier(3, pool="sum"), MAPS)
+
+
+def test_the_first_of_equal_maxima_has_the_gradient():
+    x = jnp.array([[[1.0, 5.0], [3.0, 5.0]], [[3.0, 0.0], [2.0, 1.0]]])[None]
+    np.testing.assert_array_equal(highest(x), [[3.0, 5.0]])
+    gradient = jax.grad(lambda x: (highest(x) * jnp.array([[2.0, 7.0]])).sum())(x)
+    np.testing.assert_array_equal(gradient[0], [[[0, 7], [2, 0]], [[0, 0], [0, 0]]])
 
 
 @pytest.mark.parametrize("module", [nets.MapClassifier(3), nets.DenseHead(3, (8, 8))])
