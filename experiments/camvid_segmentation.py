@@ -13,8 +13,8 @@ orientation only: SegNet from scratch 42.5 % mIoU, 81.3 % of pixels, and with VG
 Training sees crops with random flips and colours; testing whole pictures. Pixels count by the
 median class frequency over their own (SegNet's weights) to the power `balance`.
 
-Expected: at least 40 % mIoU and 80 % of pixels with `--preset cpu`, in four to ten minutes a run
-on two idle cores. The test pictures' light is not the training pictures': validation scores, of the
+Asked for: at least 40 % mIoU and 80 % of pixels with `--preset cpu`. Measured: 37.7 % and 76.2 %,
+segmentation alone, one seed, eight minutes of a core. The test pictures' light is not the training pictures': validation scores, of the
 same drives as training, lie far above.
 
 Run:    python -m experiments.camvid_segmentation --data-dir DIR --preset cpu
