@@ -14,8 +14,8 @@ Training sees crops with random flips and colours; testing whole pictures. Pixel
 median class frequency over their own (SegNet's weights) to the power `balance`.
 
 Asked for: at least 40 % mIoU and 80 % of pixels with `--preset cpu`. Measured: 37.7 % and 76.2 %,
-segmentation alone, one seed, eight minutes of a core. The test pictures' light is not the training pictures': validation scores, of the
-same drives as training, lie far above.
+segmentation alone, one seed, eight minutes of a core. The test pictures' light is not the training
+pictures': validation scores, of the same drives as training, lie far above.
 
 Run:    python -m experiments.camvid_segmentation --data-dir DIR --preset cpu
 Check:  --smoke     See: --dry-run     ResNet-18, whole pictures, 300 epochs: --preset paper
