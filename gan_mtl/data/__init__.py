@@ -10,6 +10,7 @@ from gan_mtl.data.arrays import (
     hide_labels,
     take,
 )
+from gan_mtl.data.binarised import binarised
 from gan_mtl.data.catalogue import load, names
 from gan_mtl.data.convert import from_arrays, to_float, to_uint8
 from gan_mtl.data.digits import digits
@@ -39,6 +40,7 @@ __all__ = [
     "Split",
     "Stream",
     "assemble",
+    "binarised",
     "carve",
     "check_targets",
     "digit_scenes",

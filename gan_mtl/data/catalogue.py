@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from gan_mtl.data import camvid, cifar, folder, fsdd, idx, manifest, npz, tfds
 from gan_mtl.data.arrays import Dataset, Split, carve
+from gan_mtl.data.binarised import binarised
 from gan_mtl.data.digits import digits
 from gan_mtl.data.joined import joined
 from gan_mtl.data.npz import Archive
@@ -111,6 +112,10 @@ OVERLAID = {  # two classifications of one picture: the sets at the top left and
     "multimnist": ("mnist", "mnist"),
     "multi_fashion_mnist": ("mnist", "fashion_mnist"),
 }
+BINARISED = {  # one seeded draw of every pixel, black or white
+    "binarised_mnist": "mnist",
+    "binarised_fashion_mnist": "fashion_mnist",
+}
 STACKED = {"stacked_mnist": "mnist"}  # three pictures as the channels of one: 1000 modes
 SCENES = {  # digits with boxes and masks: of which set, and how many scenes to train and to test
     "digit_scenes": ("mnist", 20_000, 2_000),
@@ -128,7 +133,7 @@ _TEST_LABELS = {
 
 def names() -> tuple[str, ...]:
     """What `load` takes."""
-    made = (*OVERLAID, *STACKED, *SCENES)
+    made = (*OVERLAID, *BINARISED, *STACKED, *SCENES)
     return ("digits", *PUBLISHED, *made, *(f"{kind}:..." for kind in OWN))
 
 
@@ -149,7 +154,7 @@ def load(
         size: side, or (height, width), to which images are resized, and masks and boxes with them;
             None keeps theirs.
         seed: of the test split where the publisher or the user gives none, of the partners of
-            overlaid pictures, and of stacked digits and scenes. Leave it at 0 to compare runs: it
+            overlaid pictures, of binarised ones, and of stacked digits and scenes. Leave it at 0 to compare runs: it
             has nothing to do with the seed of a run or of a label draw.
 
     Returns:
@@ -172,6 +177,8 @@ def load(
     if name in OVERLAID:
         left, right = (_published(one, data_dir, None, seed) for one in OVERLAID[name])
         return overlaid(name, left, right, seed, size or 28)
+    if name in BINARISED:
+        return binarised(name, _published(BINARISED[name], data_dir, None, seed), seed, size)
     if name in STACKED:
         return stacked(name, _published(STACKED[name], data_dir, None, seed), seed, size)
     if name in SCENES:

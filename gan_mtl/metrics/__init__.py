@@ -19,6 +19,7 @@ from gan_mtl.metrics.detection import pairwise_iou as pairwise_iou
 from gan_mtl.metrics.frechet import Moments as Moments
 from gan_mtl.metrics.frechet import frechet_distance as frechet_distance
 from gan_mtl.metrics.frechet import moments as moments
+from gan_mtl.metrics.importance import ImportanceSums as ImportanceSums
 from gan_mtl.metrics.inception_score import InceptionScore as InceptionScore
 from gan_mtl.metrics.inception_score import inception_score as inception_score
 from gan_mtl.metrics.kernel import KernelDistance as KernelDistance

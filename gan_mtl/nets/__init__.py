@@ -125,4 +125,7 @@ from gan_mtl.nets.tutorials import wide_trunk as wide_trunk
 from gan_mtl.nets.unet import UNetDiscriminator as UNetDiscriminator
 from gan_mtl.nets.unet import joined_logits as joined_logits
 from gan_mtl.nets.unet import unet_discriminator as unet_discriminator
+from gan_mtl.nets.vaes import Encoder as Encoder
+from gan_mtl.nets.vaes import dcgan_vae as dcgan_vae
+from gan_mtl.nets.vaes import dense_vae as dense_vae
 from gan_mtl.nets.weight_norm import WeightNormDense as WeightNormDense

@@ -26,7 +26,8 @@ BATCH = 500  # examples that are predicted or sampled at once
 class Evaluation(NamedTuple):
     """What an experiment's `evaluate` is given: one cell's state, ready to be asked.
 
-    predict: `(name, uint8 images) -> outputs`, of the game's `predict`.
+    predict: `(name, uint8 images, draw=0) -> outputs`, of the game's `predict`; where that draws
+        random numbers, another `draw` has others, and every batch of 500 images has the same.
     sample: `(n, labels | None) -> images in the value range`, always from the same latents.
     dataset: as the training saw it (hidden labels hidden); its test split has its labels.
     features: the scoring network, or None where the experiment asks for none.
@@ -34,13 +35,13 @@ class Evaluation(NamedTuple):
     """
 
     game: Game
-    predict: Callable[[str, np.ndarray], np.ndarray]
+    predict: Callable[..., np.ndarray]
     sample: Callable[[int, np.ndarray | None], np.ndarray]
     dataset: Dataset
     spec: Spec
     features: FeatureNetwork | None
     seed: int
-    fresh: Callable[[], Callable[[str, np.ndarray], np.ndarray]]
+    fresh: Callable[[], Callable[..., np.ndarray]]
 
 
 class FeatureNetwork(NamedTuple):
@@ -62,7 +63,11 @@ def evaluator(game: Game, spec: Spec) -> Callable[[Variables, int], tuple[Callab
     context = Context(jax.random.key(0), jnp.zeros((), jnp.int32), train=False)
     predicts = {
         name: parallel.compile_function(
-            lambda v, x, f=f: f(v, to_float(x, *spec.value_range), context)
+            lambda v, x, draw, f=f: f(
+                v,
+                to_float(x, *spec.value_range),
+                context._replace(key=jax.random.fold_in(context.key, draw)),
+            )
         )
         for name, f in game.predict.items()
     }
@@ -74,8 +79,8 @@ def evaluator(game: Game, spec: Spec) -> Callable[[Variables, int], tuple[Callab
     sampled = parallel.compile_function(sample_some, static_argnums=3)
 
     def bind(variables: Variables, seed: int) -> tuple[Callable, Callable]:
-        def predict(name: str, images: np.ndarray) -> np.ndarray:
-            return in_batches(lambda x: predicts[name](variables, x), images)
+        def predict(name: str, images: np.ndarray, draw: int = 0) -> np.ndarray:
+            return in_batches(lambda x: predicts[name](variables, x, np.uint32(draw)), images)
 
         def sample(n: int, labels: np.ndarray | None = None) -> np.ndarray:
             key = jax.random.fold_in(jax.random.key(seed), 0x5A)
