@@ -102,7 +102,7 @@ def _main(config: Config, argv: tuple[str, ...]) -> int:
     arms = list(config_lib.chosen_arms(config))
     print(
         f"{config.name}: {len(arms)} arm{'s' * (len(arms) > 1)} ({', '.join(arms)}), "
-        f"{count} runs of {config.steps} steps on {config.data}"
+        f"{count} runs of {config.steps} steps on {', '.join(config.folds) or config.data}"
         + (f", labels {' '.join(map(str, config.labels))}" if config.labels else "")
         + (f"; about {config.about}" if config.about else "")
     )
@@ -185,6 +185,9 @@ def _dry_run(config: Config) -> int:
     from gan_mtl.run.load import blank_batch
     from gan_mtl.update import alternating
 
+    if len(config.folds) > 1:
+        print(f"\nthe first fold, {config.folds[0]}; the others are like it")
+    config = study.on_fold(config, config.folds[0] if config.folds else None)
     dataset = study.load_data(config)
     spec = study.spec_of(config, dataset)
     print(f"\n{study.tables(config, spec)}\n")

@@ -52,7 +52,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Config:
-    """An experiment: arms times label counts times seeds, each cell with the same budget."""
+    """An experiment: folds times label counts times arms times seeds, of the same budget each."""
 
     name: str
     """The experiment's name; runs go to runs/NAME."""
@@ -67,6 +67,9 @@ class Config:
 
     data: str = "digits"
     """A named set, folder:PATH, npz:PATH, tfds:NAME, or joined:NAME+NAME (a source per task)."""
+    folds: tuple[str, ...] = ()
+    """Data sets that the study goes through one after another in place of `data`, with every arm on
+    each: the folds of a protocol, the directions of a transfer."""
     data_dir: str | None = None
     """Where published files lie: one folder a set. Default: the variable GAN_MTL_DATA."""
     size: int | None = None
@@ -201,6 +204,13 @@ def check(config: Config) -> None:
             )
     if any(n < 1 for n in config.labels):
         raise ValueError(f"labels={config.labels}: give positive numbers, or none for all labels.")
+    if len(set(config.folds)) < len(config.folds):
+        raise ValueError(f"folds={config.folds}: one is there twice.")
+    if config.folds and config.feature_steps != 0:
+        raise ValueError(
+            f"feature_steps={config.feature_steps}: samples are scored by a network of one data "
+            "set, and folds are several; use feature_steps=0."
+        )
     chosen_arms(config)
 
 
@@ -245,7 +255,7 @@ def module_name(name: str) -> str:
 
 # What may differ between two starts in one workdir: it changes no cell's mathematics.
 FREE = (
-    *("about", "only", "labels", "seed", "seeds", "data_dir"),
+    *("about", "only", "folds", "labels", "seed", "seeds", "data_dir"),
     *("parallel", "devices", "model_axis", "steps_per_call", "vmap_seeds", "resident"),
     *("keep", "best", "best_mode", "tensorboard", "wandb", "check", "tabulate"),
 )

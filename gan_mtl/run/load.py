@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import pathlib
@@ -23,6 +24,8 @@ from gan_mtl.update import alternating, variables_of
 
 class Loaded(NamedTuple):
     """A run: its config, its game, the state of a checkpoint, and what one does with it.
+
+    config: of one fold, with that as its data.
 
     sample: `(key, n, label=None) -> images [n, h, w, c]` in the config's value range, of the
         averaged generator where there is one; `label` is one class or n of them.
@@ -85,6 +88,8 @@ def load(run: str | pathlib.Path, step: int | None = None) -> Loaded:
             f"{str(folder)!r} is a study; load one of its runs:\n  " + "\n  ".join(found)
         )
     cell = record["cell"]
+    if "data" in cell:
+        config = dataclasses.replace(config, data=cell["data"], folds=())
     arm = config.arms[cell["arm"]]
     if arm.build is None:
         raise ValueError(f"{str(folder)!r} is of {cell['arm']!r}, which is not a game.")

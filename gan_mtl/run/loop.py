@@ -32,19 +32,20 @@ from gan_mtl.update import alternating, variables_of
 class Cell(NamedTuple):
     """One run: an arm under a label count and a seed, in its own folder.
 
-    labels: visible labels in all; None where all are visible.
+    labels: visible labels in all; None where all are visible. data: its fold, if there are any.
     """
 
     arm: str
     labels: int | None
     seed: int
     folder: pathlib.Path
+    data: str | None = None
 
     @property
     def name(self) -> str:
         """How people call it."""
         few = "" if self.labels is None else f"{self.labels} labels, "
-        return f"{self.arm}, {few}seed {self.seed}"
+        return f"{self.arm}, {self.data + ', ' if self.data else ''}{few}seed {self.seed}"
 
 
 class Interrupted(Exception):

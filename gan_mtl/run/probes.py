@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -24,14 +25,18 @@ def linear_probe(
         features: those that it is fitted to, and those that it is tested on.
         labels: of both.
     """
+    flat = [np.asarray(x, np.float64).reshape(len(x), -1) for x in features]
+    return float(logistic(flat[0], labels[0]).score(flat[1], labels[1]))
+
+
+def logistic(features: Float[np.ndarray, "n d"], labels: Int[np.ndarray, " n"]) -> Any:
+    """Logistic regression on standardised features, fitted: a scikit-learn classifier."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    flat = [np.asarray(x, np.float64).reshape(len(x), -1) for x in features]
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=ITERATIONS))
-    probe.fit(flat[0], labels[0])
-    return float(probe.score(flat[1], labels[1]))
+    return probe.fit(features, labels)
 
 
 def leakage(features_of: Callable[[str, np.ndarray], np.ndarray], dataset: Dataset) -> float:

@@ -77,6 +77,8 @@ def _title(folder: pathlib.Path, record: Mapping[str, Any]) -> str:
     parts = [str(config.get("name") or folder.resolve().name)]
     if cell.get("arm"):
         parts.append(f"{cell['arm']}")
+    if cell.get("data") is not None:
+        parts.append(f"{cell['data']}")
     if cell.get("labels") is not None:
         parts.append(f"{cell['labels']} labels")
     if cell.get("seed") is not None:

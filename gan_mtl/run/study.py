@@ -1,12 +1,14 @@
-"""A study: arms times label counts times seeds, every cell a run folder with its own DONE.
+"""A study: folds, label counts, arms, seeds; every cell a run folder with its own DONE.
 
 Finished cells are skipped, a broken one is resumed, and the table is written from what exists.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -36,12 +38,24 @@ def cells_of(config: Config, workdir: pathlib.Path) -> list[Cell]:
             name,
             labels,
             seed,
-            workdir / (f"labels-{labels}" if labels else "") / name / f"seed-{seed}",
+            home_of(workdir, fold) / (f"labels-{labels}" if labels else "") / name / f"seed-{seed}",
+            fold,
         )
+        for fold in config.folds or (None,)
         for labels in config.labels or (None,)
         for name in chosen_arms(config)
         for seed in range(config.seed, config.seed + config.seeds)
     ]
+
+
+def home_of(workdir: pathlib.Path, fold: str | None) -> pathlib.Path:
+    """Where the cells of a fold are: a folder of its own, unless there is one data set."""
+    return workdir if fold is None else workdir / re.sub(r"[^\w.+-]+", "_", fold)
+
+
+def on_fold(config: Config, fold: str | None) -> Config:
+    """The config with the fold as its data set."""
+    return config if fold is None else dataclasses.replace(config, data=fold, folds=())
 
 
 def load_data(config: Config) -> Dataset:
@@ -121,9 +135,29 @@ def run_study(
     """
     record.claim(config, origin, workdir)
     _check_restore_step(cells_of(config, workdir), restore_step)
+    features = None
+    for fold in config.folds or (None,):
+        features = _run_fold(config, origin, workdir, fold, progress, stop, restore_step)
+    results = collect(config, origin, workdir, features)
+    write(workdir / "results.json", json.dumps(results, indent=1))
+    write(workdir / "table.md", results["table"])
+    if all(cell["scores"] is not None for cell in results["cells"]):
+        write(workdir / "DONE", results["table"])
+    return results
+
+
+def _run_fold(
+    config: Config, origin, workdir: pathlib.Path, fold, progress: Progress, stop, restore_step
+) -> FeatureNetwork | None:
+    """Runs what is missing of one fold, or of the only data set; returns what scores samples."""
+    home, whole = home_of(workdir, fold), config
+    config = on_fold(config, fold)
+    home.mkdir(exist_ok=True)
+    if fold is not None:
+        progress.line(f"{fold}:")
     dataset = load_data(config)
     spec = spec_of(config, dataset)
-    record.claim_data(dataset, workdir)
+    record.claim_data(dataset, home)
     arms = chosen_arms(config)
     games = {n: arm.build(arm.settings, spec) for n, arm in arms.items() if arm.build is not None}
     features = scoring_network(config, dataset, games.values(), workdir.parent)
@@ -132,17 +166,18 @@ def run_study(
             f"feature network: {features.name}, test accuracy {features.accuracy:.1%}, "
             f"hash {features.digest}"
         )
-    write(workdir / "games.txt", tables(config, spec))
+    write(home / "games.txt", tables(config, spec))
+    cells = [cell for cell in cells_of(whole, workdir) if cell.data == fold]
     for labels in config.labels or (None,):
         for name, arm in arms.items():
-            group = [c for c in cells_of(config, workdir) if (c.arm, c.labels) == (name, labels)]
+            group = [cell for cell in cells if (cell.arm, cell.labels) == (name, labels)]
             missing = [cell for cell in group if not (cell.folder / "DONE").exists()]
             if not missing:
                 continue
             progress.line(f"{name}: {arm.text or 'no description'}")
             visible = [visible_data(dataset, cell, config.fraction) for cell in missing]
             for cell, data in zip(missing, visible, strict=True):
-                _open_cell(config, origin, cell, spec, games.get(name))
+                _open_cell(whole, origin, cell, spec, games.get(name))
                 write(cell.folder / "manifest.json", json.dumps(data.manifest, indent=1))
             if arm.fit is not None:
                 _fit(arm, missing, visible, config)
@@ -150,12 +185,7 @@ def run_study(
                 _train(config, arm, spec, missing, visible, features, progress, stop, restore_step)
             for cell in missing:
                 report.write_report(cell.folder)
-    results = collect(config, origin, workdir, features)
-    write(workdir / "results.json", json.dumps(results, indent=1))
-    write(workdir / "table.md", results["table"])
-    if all(cell["scores"] is not None for cell in results["cells"]):
-        write(workdir / "DONE", results["table"])
-    return results
+    return features
 
 
 def _train(config, arm, spec, cells, datasets, features, progress, stop, restore_step) -> None:
@@ -221,6 +251,7 @@ def tables(config: Config, spec: Spec) -> str:
 def _open_cell(config: Config, origin: record.Origin, cell: Cell, spec: Spec, game: Any) -> None:
     cell.folder.mkdir(parents=True, exist_ok=True)
     of = {"arm": cell.arm, "labels": cell.labels, "seed": cell.seed, "spec": to_json(spec)}
+    of |= {} if cell.data is None else {"data": cell.data}
     record.write_record(config, origin, cell.folder, cell=of)
     if game is not None:
         write(cell.folder / "game.txt", table.render(game))
@@ -235,6 +266,7 @@ def collect(
         done = cell.folder / "DONE"
         scores = json.loads(done.read_text()) if done.exists() else None
         one = {"arm": cell.arm, "labels": cell.labels, "seed": cell.seed, "scores": scores}
+        one |= {} if cell.data is None else {"data": cell.data}
         if config.eval_every:
             one["evaluations"] = read_jsonl(cell.folder / products.SCORES)
         found.append(one)

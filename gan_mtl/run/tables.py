@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-Cells = Sequence[Mapping[str, Any]]  # {"arm", "labels", "seed", "scores": {...} | None}
+Cells = Sequence[Mapping[str, Any]]  # {"arm", "labels", "seed", "scores": {...} | None}; "data"
 
 
 class Difference(NamedTuple):
@@ -21,13 +21,16 @@ class Difference(NamedTuple):
     count: int
 
 
-def values(cells: Cells, arm: str, score: str, labels: int | None = None) -> dict[int, float]:
-    """A score by seed, of the finished cells of an arm under a label count."""
+def values(
+    cells: Cells, arm: str, score: str, labels: int | None = None, data: str | None = None
+) -> dict[int, float]:
+    """A score by seed, of the finished cells of an arm under a label count, on a fold."""
     return {
         cell["seed"]: cell["scores"][score]
         for cell in cells
         if cell["arm"] == arm
         and cell["labels"] == labels
+        and cell.get("data") == data
         and cell["scores"] is not None
         and cell["scores"].get(score) is not None
     }

@@ -9,8 +9,8 @@ import pytest
 import regression
 
 from gan_mtl.data import Dataset, Split
-from gan_mtl.run import study
-from gan_mtl.run.config import Arm, Config, Spec
+from gan_mtl.run import study, tables
+from gan_mtl.run.config import Arm, Config, Spec, check
 from gan_mtl.run.loop import Cell, Interrupted
 from gan_mtl.run.record import Origin
 
@@ -191,3 +191,33 @@ def test_seeds_that_are_added_to_a_stopped_one_are_trained_as_if_alone(data, tmp
     table = (tmp_path / "table.md").read_text()
     accuracies = [trained[seed]["test_accuracy"] for seed in range(3)]
     assert f"{np.mean(accuracies):.1f} ± {np.std(accuracies, ddof=1):.1f}" in table
+
+
+def test_folds_are_data_sets_with_a_folder_each_and_more_may_be_added(data, tmp_path, calls):
+    origin = Origin("regression", ())
+    names = [data, regression.write_npz(tmp_path)]
+    config = config_of(data="not looked at", folds=(names[0],), feature_steps=0)
+    study.run_study(config, origin, tmp_path / "run")
+    config = dataclasses.replace(config, folds=tuple(names))
+    assert len(calls) == 2
+    results = study.run_study(config, origin, tmp_path / "run")
+    assert len(calls) == 4  # the first fold's were there
+    assert [(c["data"], c["arm"]) for c in results["cells"]] == [
+        (n, a) for n in names for a in "ab"
+    ]
+    cells = study.cells_of(config, tmp_path / "run")
+    assert len({cell.folder.parent.parent for cell in cells}) == 2
+    assert all((cell.folder / "DONE").exists() and ":" not in str(cell.folder) for cell in cells)
+    record = json.loads((cells[2].folder / "config.json").read_text())
+    assert record["cell"]["data"] == names[1] and record["config"]["folds"] == names
+    assert tables.values(results["cells"], "a", "test_accuracy", data=names[1]) == {0: 0.0}
+    assert tables.values(results["cells"], "a", "test_accuracy") == {}
+
+
+def test_a_fold_twice_and_samples_scored_on_folds_are_refused():
+    for wrong, message in (
+        ({"folds": ("x", "x"), "feature_steps": 0}, "twice"),
+        ({"folds": ("x",)}, "feature_steps=None"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check(config_of(**wrong))
