@@ -1,4 +1,4 @@
-"""Black and white pictures: one Bernoulli draw of every grey pixel, the set that nats are quoted of.
+"""Black and white pictures: one Bernoulli draw of every grey pixel, as where nats are quoted.
 
 Salakhutdinov & Murray, "On the Quantitative Analysis of Deep Belief Networks", ICML 2008, took a
 pixel's grey for the probability of white. Their own draw is one file; this is another of the same
