@@ -105,6 +105,8 @@ from gan_mtl.nets.salimans import salimans_trunk as salimans_trunk
 from gan_mtl.nets.spade import SPADE as SPADE
 from gan_mtl.nets.spade import SPADEGenerator as SPADEGenerator
 from gan_mtl.nets.spectral import power_iteration as power_iteration
+from gan_mtl.nets.standardised import standardise as standardise
+from gan_mtl.nets.standardised import standardised as standardised
 from gan_mtl.nets.state_dict import read_state_dict as read_state_dict
 from gan_mtl.nets.stylegan2 import StyleGenerator as StyleGenerator
 from gan_mtl.nets.stylegan2 import StyleMapping as StyleMapping

@@ -28,6 +28,7 @@ class ConvTrunk(nn.Module):
             "spectral" for spectral normalisation of all kernels.
         group_size: if not 0, `minibatch_stddev` with such groups before the last layer.
         kernel_init, scale_init: initialisers of kernels and of batch normalisation's scales.
+        features: if not None, a last dense layer of this width.
         dtype: compute dtype.
     """
 
@@ -38,11 +39,12 @@ class ConvTrunk(nn.Module):
     group_size: int = 0
     kernel_init: Initializer = lecun
     scale_init: Initializer = nn.initializers.ones
+    features: int | None = None
     dtype: Any = None
 
     @nn.compact
     def __call__(self, images: Float[Array, "n h w c"], *, context: Context) -> Float[Array, "n d"]:
-        """Flattened features, shape [n, ceil(h / 2^k) * ceil(w / 2^k) * widths[-1]]."""
+        """Shape [n, features], or flattened [n, ceil(h / 2^k) * ceil(w / 2^k) * widths[-1]]."""
         check_norm(self, ("batch", "spectral"))
         x = images
         for i, width in enumerate(self.widths):
@@ -61,7 +63,13 @@ class ConvTrunk(nn.Module):
             if batch:
                 x = BatchNorm(scale_init=self.scale_init, dtype=self.dtype)(x, context=context)
             x = self.activation(x)
-        return flatten(x)
+        if self.features is None:
+            return flatten(x)
+        return self.activation(
+            Dense(self.features, spectral=self.norm == "spectral", dtype=self.dtype)(
+                flatten(x), context=context
+            )
+        )
 
 
 class CNNTrunk(nn.Module):

@@ -48,6 +48,13 @@ def test_conv_trunk_takes_any_size(size, width):
     assert out.shape == (4, width)
 
 
+def test_conv_trunk_ends_with_a_dense_layer_where_asked():
+    x = jnp.ones((2, 8, 8, 1))
+    network = compiled(nets.ConvTrunk((2, 3), features=5))
+    variables = jax.eval_shape(lambda x: network.init(KEY, x), x)
+    assert variables["params"]["Dense_0"]["kernel"].shape == (2 * 2 * 3, 5)
+
+
 @pytest.mark.parametrize(
     ("pooled", "shape"), [(None, (2, 2, 2, 5)), ((1,), (2, 4, 4, 5)), ((), (2, 8, 8, 5))]
 )
