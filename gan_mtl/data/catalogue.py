@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from gan_mtl.data import camvid, cifar, folder, fsdd, idx, manifest, npz, tfds
 from gan_mtl.data.arrays import Dataset, Split, carve
 from gan_mtl.data.binarised import binarised
+from gan_mtl.data.derived import WORDS, check_word, derived
 from gan_mtl.data.digits import digits
 from gan_mtl.data.joined import joined
 from gan_mtl.data.npz import Archive
@@ -122,7 +123,7 @@ SCENES = {  # digits with boxes and masks: of which set, and how many scenes to 
     "digit_scenes_small": ("digits", 2_000, 500),
 }
 JOINED = "joined"  # joined:NAME+NAME: several sets, one source a task
-OWN = ("folder", "npz", "tfds", JOINED)
+OWN = ("folder", "npz", "tfds", JOINED, *WORDS)
 
 # sha256 of the published test labels: these files have the same names and must not be mixed up
 _TEST_LABELS = {
@@ -148,13 +149,14 @@ def load(
     Args:
         name: one of `names()`: a known set, `folder:PATH`, `npz:PATH`, `tfds:NAME`, or
             `joined:NAME+NAME` for several of them side by side. Of spoken digits some speakers may
-            be taken: `fsdd:theo` leaves one out, `fsdd:only-theo` has one alone; see `fsdd`.
+            be taken: `fsdd:theo` leaves one out, `fsdd:only-theo` has one alone; see `fsdd`. Words
+            before a name change the set: `colour:NAME`, `part:N:NAME`, `plain:NAME`; see `derived`.
         data_dir: holds one folder a set, or the files themselves; None takes the environment
             variable GAN_MTL_DATA. Not used for `digits`, `digit_scenes_small`, `folder:`, `npz:`.
         size: side, or (height, width), to which images are resized, and masks and boxes with them;
             None keeps theirs.
         seed: of the test split where the publisher or the user gives none, of the partners of
-            overlaid pictures, of binarised ones, and of stacked digits and scenes. Leave it at 0 to
+            overlaid pictures, of binarised ones, of parts, of stacked digits and scenes. Leave it at 0 to
             compare runs: it has nothing to do with the seed of a run or of a label draw.
 
     Returns:
@@ -187,6 +189,9 @@ def load(
         return digit_scenes(name, found, seed, size, train=train, test=test)
     if not (colon and kind in OWN and path):
         raise ValueError(_unknown(name))
+    if kind in WORDS:
+        argument, rest = check_word(name)
+        return derived(name, argument, load(rest, data_dir, size, seed), seed)
     if kind == JOINED:
         return joined(name, [load(one, data_dir, size, seed) for one in path.split("+")])
     if kind == "tfds":
@@ -288,7 +293,8 @@ def _check_identity(name: str, splits: dict[str, Split], place: pathlib.Path) ->
 def _unknown(name: str) -> str:
     kind = name.split(":", 1)[0]
     if kind in OWN:
-        what = {"folder": "PATH", "npz": "PATH", "tfds": "NAME", JOINED: "NAME+NAME"}[kind]
+        what = {"folder": "PATH", "npz": "PATH", "tfds": "NAME", JOINED: "NAME+NAME"}
+        what = what.get(kind, "NAME" if kind != "part" else "N:NAME")
         return f"data {name!r} lacks what follows the colon; give {kind}:{what}"
     near = difflib.get_close_matches(name.lower(), [*names(), *OWN], n=1)
     guess = f"{near[0]}:..." if near and near[0] in OWN else "".join(near)
