@@ -156,8 +156,8 @@ def load(
         size: side, or (height, width), to which images are resized, and masks and boxes with them;
             None keeps theirs.
         seed: of the test split where the publisher or the user gives none, of the partners of
-            overlaid pictures, of binarised ones, of parts, of stacked digits and scenes. Leave it at 0 to
-            compare runs: it has nothing to do with the seed of a run or of a label draw.
+            overlaid pictures, of binarised ones, of parts, of stacked digits and scenes. Leave it
+            at 0 to compare runs: it has nothing to do with the seed of a run or of a label draw.
 
     Returns:
         The data set with its manifest.
