@@ -14,6 +14,7 @@ from gan_mtl.types import Context, Variables
 
 Kind = Literal["bernoulli", "gaussian", "learned", "optimal"]
 SCALE = "scale"  # the group of the learned log sigma
+ROUNDING = 1e-5  # of pixels scaled to a range and back
 LEAST_LOG_SIGMA = -6.0  # of images as they come, as in the code of Rybkin et al. 2021
 
 
@@ -62,12 +63,18 @@ class Likelihood(NamedTuple):
     def nll(self, variables: Variables, outputs: Array, images: Array) -> Float[Array, " n"]:
         """Minus the log-likelihood of images [n, ...] of the outputs' shape, in nats."""
         if self.kind == "bernoulli":
-            return losses.bernoulli_nll(outputs, (images - self.low) / (self.high - self.low))
+            return losses.bernoulli_nll(outputs, self._white(images))
         if self.kind == "optimal":
             return losses.optimal_gaussian_nll(outputs, images)
         if self.kind == "learned":
             return losses.gaussian_nll(outputs, images, learned_log_sigma(variables))
         return losses.gaussian_nll(outputs, images, jnp.log(jnp.asarray(self.sigma)))
+
+    def _white(self, images: Array) -> Array:
+        """Images as parts of white; what rounding has put outside of [0, 1] is put back."""
+        white = (images - self.low) / (self.high - self.low)
+        nearest = jnp.clip(white, 0.0, 1.0)
+        return jnp.where(jnp.abs(white - nearest) < ROUNDING, nearest, white)
 
     def mean(self, outputs: Float[Array, " n *dims"]) -> Float[Array, " n *dims"]:
         """The mean image, cut off at black and white."""

@@ -26,6 +26,14 @@ def test_bernoulli_knows_the_range():
     assert not law.signed and law.groups(logits) == {} and law.entries() == {}
 
 
+def test_bernoulli_forgives_rounding_and_nothing_else():
+    """Inside a compiled program 0 may become -3e-8 on its way to [-1, 1] and back."""
+    logits = jnp.zeros((4, 1))
+    pixels = jnp.array([[-1 - 1e-7], [1 + 1e-6], [-1.01], [1.01]])
+    found = games.Likelihood().nll(NONE, logits, pixels)
+    np.testing.assert_array_equal(np.isnan(found), [False, False, True, True])
+
+
 def test_gaussian_and_learned_are_the_same_density():
     mean, x = jnp.array([[0.2, -0.4]]), jnp.array([[0.5, 1.0]])
     want = -stats.norm.logpdf(np.asarray(x), np.asarray(mean), 0.3).sum()
