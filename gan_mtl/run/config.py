@@ -42,12 +42,16 @@ class Arm:
     settings: a frozen dataclass; every field can be set as --arms.NAME.settings.FIELD.
     text: what the row is, in a few words.
     fit: in place of `build`, `(settings, dataset, seed) -> scores`: a classical method.
+    after: an arm that has to be finished on the same fold, labels and seed, where the game goes on
+        from what that trained: `build` is then called with `trained={group: variables}`, by group
+        `{"params": ..., other collections}`; without it for the game's table and shapes alone.
     """
 
-    build: Callable[[Any, Spec], Game] | None
+    build: Callable[..., Game] | None
     settings: Any = None
     text: str = ""
     fit: Callable[..., dict[str, Any]] | None = None
+    after: str = ""
 
 
 @dataclass(frozen=True)
@@ -212,6 +216,12 @@ def check(config: Config) -> None:
             "set, and folds are several; use feature_steps=0."
         )
     chosen_arms(config)
+    names = list(config.arms)
+    for i, (name, arm) in enumerate(config.arms.items()):
+        if arm.after and arm.after not in names[:i]:
+            raise ValueError(
+                f"arms.{name}.after={arm.after!r}: of the arms before it, {names[:i]}."
+            )
 
 
 def to_json(value: Any) -> Any:

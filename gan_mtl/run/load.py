@@ -18,7 +18,7 @@ from gan_mtl.run import checkpoints
 from gan_mtl.run.config import Arm, Config, Spec, differences, to_json
 from gan_mtl.run.evaluate import evaluator
 from gan_mtl.run.loop import first_key
-from gan_mtl.types import Context, Game, TrainState
+from gan_mtl.types import MEMORY, Context, Game, PyTree, TrainState
 from gan_mtl.update import alternating, variables_of
 
 
@@ -26,7 +26,6 @@ class Loaded(NamedTuple):
     """A run: its config, its game, the state of a checkpoint, and what one does with it.
 
     config: of one fold, with that as its data.
-
     sample: `(key, n, label=None) -> images [n, h, w, c]` in the config's value range, of the
         averaged generator where there is one; `label` is one class or n of them.
     predict: `(name, uint8 images) -> outputs`.
@@ -120,6 +119,29 @@ def load(run: str | pathlib.Path, step: int | None = None) -> Loaded:
         *(config, arm, game, restored.state, spec, cell["seed"], restored.step),
         *(sample, predict, start),
     )
+
+
+def trained(
+    config: Config, arm: Arm, spec: Spec, folder: pathlib.Path, seed: int
+) -> dict[str, dict[str, PyTree]]:
+    """What a finished cell of an arm has trained: by group, `{"params": ..., other collections}`.
+
+    Raises:
+        ValueError: if the folder is of no finished cell.
+    """
+    if arm.build is None or not (folder / "DONE").exists():
+        raise ValueError(f"{str(folder)!r} is no finished run: run this arm first (--only, DONE).")
+    game = arm.build(arm.settings, spec)
+    init = parallel.compile_function(alternating(game).init)
+    like = init(first_key(jax.random.key(seed)), blank_batch(config, spec, game))
+    store = checkpoints.open_checkpoints(folder / "checkpoints", read_only=True)
+    state = store.restore(like, None).state
+    store.close()
+    kept = {
+        group: {k: v for k, v in tree.items() if not k.startswith(MEMORY)}
+        for group, tree in state.state.items()
+    }
+    return {g: {"params": params, **kept.get(g, {})} for g, params in state.params.items()}
 
 
 def blank_batch(config: Config, spec: Spec, game: Game) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ Finished cells are skipped, a broken one is resumed, and the table is written fr
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import pathlib
 import re
@@ -19,6 +20,7 @@ from gan_mtl.run import products, record, report
 from gan_mtl.run.checkpoints import saved_steps
 from gan_mtl.run.config import Arm, Config, Spec, chosen_arms, to_json
 from gan_mtl.run.evaluate import FeatureNetwork, scoring_network
+from gan_mtl.run.load import trained
 from gan_mtl.run.loop import SILENT, Cell, Progress, train
 from gan_mtl.run.whole import write
 from gan_mtl.run.writers import read_jsonl
@@ -191,8 +193,18 @@ def _run_fold(
 def _train(config, arm, spec, cells, datasets, features, progress, stop, restore_step) -> None:
     """Cells that have come equally far run together; others one after another.
 
-    `restore_step` is for the cells that have it; the others go on from their latest.
+    `restore_step` is for the cells that have it; the others go on from their latest. Cells that go
+    on from what another arm has trained are a game each.
     """
+    if arm.after:
+        before = config.arms[arm.after]
+        for cell, dataset in zip(cells, datasets, strict=True):
+            folder = cell.folder.parent.parent / arm.after / cell.folder.name
+            found = trained(config, before, spec, folder, cell.seed)
+            build = functools.partial(arm.build, trained=found)
+            own = dataclasses.replace(arm, build=build, after="")
+            _train(config, own, spec, [cell], [dataset], features, progress, stop, restore_step)
+        return
     by_step: dict[int | None, list[int]] = {}
     for i, cell in enumerate(cells):
         by_step.setdefault(_way(cell, restore_step), []).append(i)

@@ -221,3 +221,33 @@ def test_a_fold_twice_and_samples_scored_on_folds_are_refused():
     ):
         with pytest.raises(ValueError, match=message):
             check(config_of(**wrong))
+
+
+def go_on(settings, spec, trained=None):
+    """The same game at a rate of 0, from what another arm has trained."""
+    game = regression.build(settings, spec)
+    if trained is None:
+        return game
+    assert set(trained) == {"linear"} and set(trained["linear"]) == {"params"}
+    return game._replace(init=lambda key, batch: trained, ema={})
+
+
+def test_an_arm_goes_on_from_what_another_has_trained_with_the_same_seed(data, tmp_path):
+    arms = {
+        "first": regression.CONFIG.arms["linear"],
+        "second": Arm(go_on, regression.Settings(0.0), after="first"),
+    }
+    config = dataclasses.replace(regression.CONFIG, arms=arms, data=data, seeds=2)
+    origin = Origin("regression", ())
+    with pytest.raises(ValueError, match=r"first/seed-0' is no finished run: run this arm first"):
+        study.run_study(dataclasses.replace(config, only=("second",)), origin, tmp_path)
+    cells = study.run_study(config, origin, tmp_path)["cells"]
+    sizes = {(c["arm"], c["seed"]): c["scores"]["size"] for c in cells}
+    assert sizes["first", 0] != sizes["first", 1]
+    for seed in (0, 1):
+        weights = regression.by_hand(seed)[-1].w
+        size = regression.scores_by_hand(weights)["size"]
+        assert sizes["second", seed] == pytest.approx(size, rel=1e-4)
+    wrong = dataclasses.replace(config, arms=dict(reversed(arms.items())))
+    with pytest.raises(ValueError, match=r"arms.second.after='first'"):
+        check(wrong)
