@@ -26,6 +26,7 @@ from zoo_domains import (
 )
 from zoo_maps import from_maps, judged_maps, segan, translated, vision
 from zoo_parts import CLASSES, LATENTS, adam, class_head, linen, players, rotation_head
+from zoo_translation import coupled_pair, cycled, repainted, through_a_code
 
 from gan_mtl import draws, games, nets
 from gan_mtl.games import (
@@ -338,6 +339,10 @@ GAMES = {
         confused,
         separated,
         second_phase,
+        coupled_pair,
+        through_a_code,
+        repainted,
+        cycled,
         at_once,
     )
 }

@@ -11,7 +11,12 @@ from gan_mtl.games.augmented import crop_and_flip as crop_and_flip
 from gan_mtl.games.autoencoder import autoencoder as autoencoder
 from gan_mtl.games.bigan import BiganPlayers as BiganPlayers
 from gan_mtl.games.bigan import bigan as bigan
+from gan_mtl.games.cogan import cogan as cogan
 from gan_mtl.games.combined import combined as combined
+from gan_mtl.games.coupled import CoupledPlayers as CoupledPlayers
+from gan_mtl.games.cycada import CycadaOptimizers as CycadaOptimizers
+from gan_mtl.games.cycada import CycadaPlayers as CycadaPlayers
+from gan_mtl.games.cycada import cycada as cycada
 from gan_mtl.games.domain_adversarial import cdan as cdan
 from gan_mtl.games.domain_adversarial import dann as dann
 from gan_mtl.games.domain_adversarial import dann_schedule as dann_schedule
@@ -35,6 +40,8 @@ from gan_mtl.games.multi_adversarial import multi_adversarial as multi_adversari
 from gan_mtl.games.multitask import multitask as multitask
 from gan_mtl.games.oasis import oasis as oasis
 from gan_mtl.games.pix2pix import pix2pix as pix2pix
+from gan_mtl.games.pixelda import PixeldaPlayers as PixeldaPlayers
+from gan_mtl.games.pixelda import pixelda as pixelda
 from gan_mtl.games.players import Latents as Latents
 from gan_mtl.games.players import Optimizers as Optimizers
 from gan_mtl.games.players import Players as Players
@@ -62,6 +69,8 @@ from gan_mtl.games.tasks import rotation_task as rotation_task
 from gan_mtl.games.tasks import shift as shift
 from gan_mtl.games.two_stage_vae import Stages as Stages
 from gan_mtl.games.two_stage_vae import two_stage_vae as two_stage_vae
+from gan_mtl.games.unit import UnitWeights as UnitWeights
+from gan_mtl.games.unit import unit as unit
 from gan_mtl.games.vae import vae as vae
 from gan_mtl.games.vae_gan import VaeGanPlayers as VaeGanPlayers
 from gan_mtl.games.vae_gan import vae_gan as vae_gan

@@ -123,19 +123,13 @@ def adda(
 def _init(plan: _Plan, key: jax.Array, batch: Batch) -> dict[str, dict[str, Any]]:
     key_base, key_domain = jax.random.split(key)
     groups, hidden = domains_lib.init_tasks(plan.trunk, plan.tasks, plan.domains, key_base, batch)
-    started = {name: _started(name, plan.source[name], fresh) for name, fresh in groups.items()}
+    started = {
+        name: domains_lib.started("adda", name, plan.source[name], fresh)
+        for name, fresh in groups.items()
+    }
     encoder = started.pop("trunk")
     copies = {name: jax.tree.map(jnp.copy, encoder) for name in plan.encoders}
     return {**started, **copies, "domain": plan.domain.init(key_domain, hidden)}
-
-
-def _started(name: str, given: Mapping[str, PyTree], fresh: dict[str, PyTree]) -> dict[str, PyTree]:
-    wanted, found = (jax.tree.map(jnp.shape, dict(tree)) for tree in (fresh, given))
-    if wanted != found:
-        raise ValueError(
-            f"adda: group {name!r} has the shapes {wanted}, but the first phase's are {found}."
-        )
-    return jax.tree.map(lambda x, y: jnp.asarray(x, y.dtype), dict(given), fresh)
 
 
 def _features(trunk: Network, entry: str, variables: Variables, images: Array, context: Context):

@@ -7,7 +7,7 @@ that asks for them is refused, and what a batch holds beside the entries named h
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -23,6 +23,7 @@ from gan_mtl.types import (
     Loss,
     Network,
     Objective,
+    PyTree,
     Schedule,
     Variables,
     batch_statistic,
@@ -229,6 +230,22 @@ def init_tasks(
     context = Context(key_pass, jnp.zeros((), jnp.int32))
     hidden, _ = starting(groups).apply(trunk, "trunk", images, context=context)
     return {**groups, **tasks_lib.init_heads(tuple(tasks), key_heads, hidden)}, hidden
+
+
+def started(
+    who: str, name: str, given: Mapping[str, PyTree], fresh: dict[str, PyTree]
+) -> dict[str, PyTree]:
+    """A group as the first phase of a game trained it, in the dtypes of a fresh one.
+
+    Raises:
+        ValueError: for other shapes.
+    """
+    wanted, found = (jax.tree.map(jnp.shape, dict(tree)) for tree in (fresh, given))
+    if wanted != found:
+        raise ValueError(
+            f"{who}: group {name!r} has the shapes {wanted}, but the first phase's are {found}."
+        )
+    return jax.tree.map(lambda x, y: jnp.asarray(x, y.dtype), dict(given), fresh)
 
 
 def task_rows(tasks: Sequence[Task]) -> dict[str, Objective]:

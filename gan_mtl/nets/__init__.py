@@ -130,4 +130,7 @@ from gan_mtl.nets.unet import unet_discriminator as unet_discriminator
 from gan_mtl.nets.vaes import Encoder as Encoder
 from gan_mtl.nets.vaes import dcgan_vae as dcgan_vae
 from gan_mtl.nets.vaes import dense_vae as dense_vae
+from gan_mtl.nets.wavegan import PhaseShuffle as PhaseShuffle
+from gan_mtl.nets.wavegan import WaveGANGenerator as WaveGANGenerator
+from gan_mtl.nets.wavegan import WaveGANTrunk as WaveGANTrunk
 from gan_mtl.nets.weight_norm import WeightNormDense as WeightNormDense

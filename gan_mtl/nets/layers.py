@@ -75,8 +75,9 @@ class Conv(nn.Module):
 
     Attributes:
         features: number of channels out.
-        kernel_size: of the square window.
-        stride: of rows and columns.
+        kernel_size: of the window: one number for a square one, or (rows, columns); of waves
+            [n, t, 1, c] it is (k, 1).
+        stride: one of rows and columns, or (rows, columns).
         padding: "SAME" gives ceil(size / stride), "VALID" ceil((size - kernel_size + 1) / stride).
         spectral: whether the kernel, as a matrix [-1, features], has spectral norm 1.
         use_bias, kernel_init, dtype: as for `Dense`.
@@ -84,8 +85,8 @@ class Conv(nn.Module):
     """
 
     features: int
-    kernel_size: int = 3
-    stride: int = 1
+    kernel_size: int | tuple[int, int] = 3
+    stride: int | tuple[int, int] = 1
     padding: Literal["SAME", "VALID"] = "SAME"
     spectral: bool = False
     use_bias: bool = True
@@ -97,16 +98,17 @@ class Conv(nn.Module):
     def __call__(self, x: Float[Array, "n h w c"], *, context: Context) -> Float[Array, "n H W o"]:
         """Shape [n, H, W, features], H and W as `padding` says, halved if pooled."""
         _check_images(self, x)
-        if self.pooled and self.stride != 1:
+        strides = _pair(self.stride)
+        if self.pooled and strides != (1, 1):
             raise ValueError(f"Conv: pooled with stride={self.stride}; use stride=1 or max_pool.")
-        shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
+        shape = (*_pair(self.kernel_size), x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
         kernel = spectral_kernel(self, kernel, context) if self.spectral else kernel
         bias = _bias(self)
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
         if self.pooled:
             return pooled_conv(x, kernel, bias, self.padding)
-        y = conv.conv(x, kernel, (self.stride, self.stride), self.padding)
+        y = conv.conv(x, kernel, strides, self.padding)
         return add_bias(y, bias)
 
 
@@ -121,8 +123,8 @@ class ConvTranspose(nn.Module):
     """
 
     features: int
-    kernel_size: int = 4
-    stride: int = 2
+    kernel_size: int | tuple[int, int] = 4
+    stride: int | tuple[int, int] = 2
     use_bias: bool = True
     kernel_init: Initializer = lecun
     dtype: Any = None
@@ -132,7 +134,7 @@ class ConvTranspose(nn.Module):
         """Shape [n, h * stride, w * stride, features]."""
         del context
         _check_images(self, x)
-        shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
+        shape = (*_pair(self.kernel_size), x.shape[-1], self.features)
 
         def start(key: jax.Array) -> Array:
             return self.kernel_init(key, shape, jnp.float32).swapaxes(2, 3)
@@ -140,7 +142,7 @@ class ConvTranspose(nn.Module):
         kernel = self.param("kernel", start)
         bias = _bias(self)
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
-        y = conv.transposed_conv(x, kernel, (self.stride, self.stride))
+        y = conv.transposed_conv(x, kernel, _pair(self.stride))
         return add_bias(y, bias)
 
 
@@ -175,6 +177,10 @@ def look_up(
     labels = labels.astype(jnp.promote_types(labels.dtype, jnp.int32))
     known = jnp.where(labels < 0, table.shape[0], labels)  # negative ones would count from the end
     return jnp.take(table, known, axis=0, mode="fill", fill_value=jnp.nan)
+
+
+def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
 
 
 def _bias(module: Any) -> Array | None:
