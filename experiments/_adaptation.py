@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import optax
 
 from gan_mtl import games, nets
@@ -55,16 +57,13 @@ class Settings:
 
 
 class Setting(NamedTuple):
-    """What a method is built from."""
+    """What a method is built from; `settings` are `Settings`, or an experiment's own."""
 
     parts: Parts
     domains: Domains
-    settings: Settings
+    settings: Any
     steps: int
-
-    @property
-    def adam(self) -> Optimizer:
-        return optax.adam(self.settings.learning_rate)
+    adam: Optimizer
 
     @property
     def ramp(self) -> Any:
@@ -81,9 +80,24 @@ def build(parts: Callable[[Any, Spec], Parts], settings: Settings, spec: Spec) -
     Args:
         parts: `(settings, spec) -> Parts`; an experiment's own networks.
     """
+    adam = optax.adam(settings.learning_rate)
+    return METHODS[settings.method](setting(parts(settings, spec), settings, spec, adam))
+
+
+def setting(parts: Parts, settings: Any, spec: Spec, optimizer: Optimizer) -> Setting:
+    """What a method is built from; of the two sources of the data the first is labelled."""
     source, target = spec.sources
-    domains = Domains(source, target, settings.passes)  # pyright: ignore[reportArgumentType]
-    return METHODS[settings.method](Setting(parts(settings, spec), domains, settings, spec.steps))
+    return Setting(parts, Domains(source, target, settings.passes), settings, spec.steps, optimizer)
+
+
+def blank(game: Game, spec: Spec) -> dict[str, dict[str, Any]]:
+    """Zeros of the shapes that a game's groups have, for one that goes on from it."""
+    batch = {
+        **{f"images/{name}": jnp.zeros((2, *spec.image_shape)) for name in spec.sources},
+        **{f"labels/{name}": jnp.zeros(2, jnp.int32) for name in spec.sources},
+    }
+    shapes = jax.eval_shape(game.init, jax.random.key(0), batch)
+    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
 
 def _source(s: Setting) -> Game:

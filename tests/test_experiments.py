@@ -13,7 +13,7 @@ from gan_mtl.run import study
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 NAMES = sorted(p.stem for p in (ROOT / "experiments").glob("*.py") if not p.stem.startswith("_"))
 STUDIES = [n for n in NAMES if hasattr(importlib.import_module(f"experiments.{n}"), "tabulate")]
-COLOUR = ("cifar10_sngan",)  # networks of 32 pixels
+LARGE = ("cifar10_sngan", "digits_to_digits")  # networks of 28 pixels and more
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -30,7 +30,7 @@ def test_its_config_is_a_record_and_its_presets_are_valid(name):
         chosen = config_lib.with_preset(config, preset)
         config_lib.check(chosen)
         json.dumps(config_lib.to_json(chosen))
-        shape = (32, 32, 3) if name in COLOUR else (8, 8, 1)
+        shape = (32, 32, 3) if name in LARGE else (8, 8, 1)
         sources = {"a": 5, "b": 5}
         spec = config_lib.Spec(shape, 10, chosen.value_range, chosen.steps, sources=sources)
         assert study.tables(chosen, spec)
