@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from gan_mtl.data import Dataset
-from gan_mtl.run import conflicts, predictions
+from gan_mtl.data import Dataset, to_float, to_uint8
+from gan_mtl.run import conflicts, predictions, sounds
 from gan_mtl.run import images as images_lib
 from gan_mtl.run import writers as writers_lib
 from gan_mtl.run.config import Config
-from gan_mtl.run.evaluate import Evaluation
+from gan_mtl.run.evaluate import Evaluation, unit_range
 from gan_mtl.run.whole import write
 from gan_mtl.types import Game
 
@@ -56,8 +56,10 @@ def write_scores(
 
 
 def write_reals(folder: pathlib.Path, dataset: Dataset) -> None:
-    """The first training images; of a joined data set a column per source."""
+    """The first training images; of a joined data set a column per source; waves as log-mels."""
     images, columns = dataset.train.images, SIDE
+    if (view := sounds.view_of(dataset.name)) is not None:
+        images = to_uint8(sounds.shown(view, to_float(images[: SIDE * SIDE])), -1.0, 1.0)
     if dataset.sources:
         columns = len(dataset.sources)
         numbers = dataset.train.targets["source"]
@@ -76,11 +78,19 @@ def write_samples(
     writer: writers_lib.Writer,
     step: int,
 ) -> None:
-    """Pictures from the same latents all along, a column per class of a conditional generator."""
+    """Pictures from the same latents all along, a column per class of a conditional generator.
+
+    Spoken words also as WAV files, and waves as log-mel pictures.
+    """
     columns = min(game.classes, SIDE) or SIDE
     asked = np.arange(SIDE * columns) % columns if game.classes else None
     found = sample(SIDE * columns, asked)
-    picture = images_lib.grid(found, columns, value_range=config.value_range)
+    limits = config.value_range
+    if (view := sounds.view_of(config.data, config.size)) is not None:
+        found, limits = unit_range(found, limits), (-1.0, 1.0)
+        sounds.write(folder / "samples" / f"{step:06d}", view, found)
+        found = sounds.shown(view, found)
+    picture = images_lib.grid(found, columns, value_range=limits)
     images_lib.write_png(folder / "samples" / f"{step:06d}.png", picture)
     writer.images(step, {"samples": picture})
 
