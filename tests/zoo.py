@@ -22,10 +22,12 @@ from zoo_domains import (
     margins,
     second_phase,
     separated,
+    shared_and_private,
     wasserstein_domains,
 )
 from zoo_maps import from_maps, judged_maps, segan, translated, vision
 from zoo_parts import CLASSES, LATENTS, adam, class_head, linen, players, rotation_head
+from zoo_repair import mended
 from zoo_translation import coupled_pair, cycled, repainted, through_a_code
 
 from gan_mtl import draws, games, nets
@@ -329,6 +331,7 @@ GAMES = {
         vae_gan,
         bigan,
         ali,
+        mended,
         from_maps,
         translated,
         joint_cdan,
@@ -338,6 +341,7 @@ GAMES = {
         margins,
         confused,
         separated,
+        shared_and_private,
         second_phase,
         coupled_pair,
         through_a_code,

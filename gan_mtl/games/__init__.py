@@ -1,11 +1,13 @@
 """Game builders: networks, tasks and coefficients in, a table that can be played out."""
 
 from gan_mtl.games import architectures as architectures
+from gan_mtl.games import corruptions as corruptions
 from gan_mtl.games import gan_rows as gan_rows
 from gan_mtl.games import layouts as layouts
 from gan_mtl.games.adda import adda as adda
 from gan_mtl.games.adversaries import Adversary as Adversary
 from gan_mtl.games.adversaries import MultiPlayers as MultiPlayers
+from gan_mtl.games.asp_mtl import asp_mtl as asp_mtl
 from gan_mtl.games.augmented import augmented as augmented
 from gan_mtl.games.augmented import crop_and_flip as crop_and_flip
 from gan_mtl.games.autoencoder import autoencoder as autoencoder
@@ -45,6 +47,10 @@ from gan_mtl.games.pixelda import pixelda as pixelda
 from gan_mtl.games.players import Latents as Latents
 from gan_mtl.games.players import Optimizers as Optimizers
 from gan_mtl.games.players import Players as Players
+from gan_mtl.games.repair import RepairPlayers as RepairPlayers
+from gan_mtl.games.repair import Search as Search
+from gan_mtl.games.repair import repair as repair
+from gan_mtl.games.repair import restoring as restoring
 from gan_mtl.games.scenes import Augment as Augment
 from gan_mtl.games.scenes import Code as Code
 from gan_mtl.games.scenes import Contrast as Contrast

@@ -54,6 +54,10 @@ from gan_mtl.metrics.relations import condition_number as condition_number
 from gan_mtl.metrics.relations import cosines as cosines
 from gan_mtl.metrics.relations import magnitude_similarity as magnitude_similarity
 from gan_mtl.metrics.relations import task_covariance as task_covariance
+from gan_mtl.metrics.restoration import pooled_psnr as pooled_psnr
+from gan_mtl.metrics.restoration import psnr as psnr
+from gan_mtl.metrics.restoration import ssim as ssim
+from gan_mtl.metrics.restoration import ssim_map as ssim_map
 from gan_mtl.metrics.scores import Protocol as Protocol
 from gan_mtl.metrics.scores import Score as Score
 from gan_mtl.metrics.scores import compare as compare

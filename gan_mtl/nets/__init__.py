@@ -89,6 +89,8 @@ from gan_mtl.nets.pyramid import PyramidDecoder as PyramidDecoder
 from gan_mtl.nets.pyramid import ResNetPyramid as ResNetPyramid
 from gan_mtl.nets.reference_batch_norm import VirtualBatchNorm as VirtualBatchNorm
 from gan_mtl.nets.reference_batch_norm import WithReference as WithReference
+from gan_mtl.nets.repairers import DenseRepairer as DenseRepairer
+from gan_mtl.nets.repairers import UNetRepairer as UNetRepairer
 from gan_mtl.nets.resnet_blocks import GeneratorBlock as GeneratorBlock
 from gan_mtl.nets.resnet_blocks import TrunkBlock as TrunkBlock
 from gan_mtl.nets.resnet_gan import ResNetGenerator as ResNetGenerator

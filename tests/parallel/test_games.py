@@ -54,6 +54,7 @@ def test_eight_devices_agree_with_one(name, mode):
         "judged_maps",
         "beta_vae",
         "ali",
+        "mended",
         "joint_cdan",
         "aligned",
         "separated",
