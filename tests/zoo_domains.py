@@ -76,3 +76,13 @@ def second_phase():
     heads = tasks[0].head.init(key, jnp.ones((2, 4, 4, 1)))
     source = {"trunk": trunk.init(key, images), "heads/class": heads}
     return games.adda(trunk, tasks, linen(nets.Head()), adam(), source, domains=DOMAINS)
+
+
+def shared_and_private():
+    """ASP-MTL, its two tasks on the two domains."""
+    trunk = pointwise(1, norm=True)
+    tasks = tuple(
+        games.Task(name, linen(nets.Head(CLASSES)), source=f"images/{name}", targets=labels)
+        for name, labels in (("source", "labels/source"), ("target", "labels"))
+    )
+    return games.asp_mtl(trunk, trunk, tasks, linen(nets.Head(2)), optax.adam(1e-3))
