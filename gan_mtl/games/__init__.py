@@ -8,7 +8,6 @@ from gan_mtl.games.adda import adda as adda
 from gan_mtl.games.adversaries import Adversary as Adversary
 from gan_mtl.games.adversaries import MultiPlayers as MultiPlayers
 from gan_mtl.games.asp_mtl import asp_mtl as asp_mtl
-from gan_mtl.games.asp_mtl import asp_mtl as asp_mtl
 from gan_mtl.games.augmented import augmented as augmented
 from gan_mtl.games.augmented import crop_and_flip as crop_and_flip
 from gan_mtl.games.autoencoder import autoencoder as autoencoder
