@@ -48,9 +48,9 @@ from gan_mtl.games.players import Latents as Latents
 from gan_mtl.games.players import Optimizers as Optimizers
 from gan_mtl.games.players import Players as Players
 from gan_mtl.games.repair import RepairPlayers as RepairPlayers
-from gan_mtl.games.repair import Search as Search
 from gan_mtl.games.repair import repair as repair
-from gan_mtl.games.repair import restoring as restoring
+from gan_mtl.games.restoring import Search as Search
+from gan_mtl.games.restoring import restoring as restoring
 from gan_mtl.games.scenes import Augment as Augment
 from gan_mtl.games.scenes import Code as Code
 from gan_mtl.games.scenes import Contrast as Contrast
