@@ -15,6 +15,7 @@ os.environ["XLA_FLAGS"] = " ".join(
 ).strip()
 
 import jax
+import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -24,3 +25,10 @@ jax.config.update(
     os.environ.get("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".jax_cache")),
 )
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_programs():
+    """Frees a module's programs: thousands at once are more mappings than a process may have."""
+    yield
+    jax.clear_caches()

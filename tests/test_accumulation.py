@@ -8,6 +8,7 @@ import optax
 import pytest
 import toys
 import zoo
+from marks import slow
 
 from gan_mtl import draws, nets
 from gan_mtl.games import Optimizers, Penalty, Players, class_task, gan, semi_supervised
@@ -81,6 +82,7 @@ def test_a_lazy_statistic_is_refused_too():
         jax.eval_shape(lambda *a: updater.update(*a, due=(False,)), KEY, state, BATCH)
 
 
+@pytest.mark.slow
 def test_what_looks_at_examples_one_by_one_gives_the_whole_batch_s_step():
     """Penalties, masks, a minibatch layer that is switched off: refused by no mistake."""
     trunk = nets.DCGANTrunk(8, 4, group_size=4, norm="spectral", kernel_init=nets.lecun)
@@ -99,7 +101,7 @@ def test_what_looks_at_examples_one_by_one_gives_the_whole_batch_s_step():
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", ["l2_tie", "trace_norm_tie", "transfer"])
+@pytest.mark.parametrize("name", ["l2_tie", *slow("trace_norm_tie", "transfer")])
 def test_penalties_on_parameters_alone_give_the_whole_batch_s_step(name):
     """Scalars, but of no batch: every slice holds the same one, and so does their mean."""
     with jax.enable_x64(True):

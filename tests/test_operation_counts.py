@@ -85,6 +85,7 @@ def test_the_counts_are_asked_for_every_factory():
     assert set(methods(3)) == taken | {"mgda_ub", "mgda_lazy"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(methods(2)))
 def test_two_tasks(name):
     check(2, name)
@@ -104,6 +105,7 @@ def test_lazy_weights_cost_nothing_between():
     assert flops(3, "mgda_lazy", due=False) == pytest.approx(flops(3, "equal"), rel=0.001)
 
 
+@pytest.mark.slow
 def test_heads_are_passed_once_for_all_rows():
     """Heads as heavy as the trunk: K rows ask each of K heads once, not K times."""
     tasks, wide = 4, 64

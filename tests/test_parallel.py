@@ -8,6 +8,7 @@ import pytest
 import toys
 import zoo
 from jax.sharding import PartitionSpec
+from marks import slow
 
 from gan_mtl import parallel
 from gan_mtl.update import alternating
@@ -97,7 +98,7 @@ def test_the_folder_of_compiled_programs(monkeypatch, tmp_path):
         jax.config.update("jax_compilation_cache_dir", before)
 
 
-@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("together", [True, *slow(False)])
 def test_seeds_in_one_program_or_in_turn_equal_single_runs(together):
     with jax.enable_x64(True):
         updater = alternating(toys.game())
@@ -122,7 +123,7 @@ def test_seeds_in_one_program_or_in_turn_equal_single_runs(together):
         toys.assert_agree(again, compiled.split(state), 0)
 
 
-@pytest.mark.parametrize("mode", ["jit", "pmap"])
+@pytest.mark.parametrize("mode", ["pmap", *slow("jit")])
 def test_many_steps_in_one_call_equal_single_calls(mode):
     with jax.enable_x64(True):
         updater = alternating(toys.game(optax.adam))

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from marks import slow
 
 from gan_mtl import mtl, parallel
 from gan_mtl.types import (
@@ -134,7 +135,7 @@ def test_batched_backward_passes_give_the_same():
 
 
 @pytest.mark.parametrize("mode", ["jit", "pmap"])
-@pytest.mark.parametrize("rows", [Rows(every=2), Rows("features"), Rows(vmapped=True)])
+@pytest.mark.parametrize("rows", [Rows(every=2), *slow(Rows("features"), Rows(vmapped=True))])
 def test_devices_agree(rows, mode):
     one, four = trajectory(rows), trajectory(rows, mode=mode, num_devices=4)
     for x, y in zip(jax.tree.leaves(one), jax.tree.leaves(four), strict=True):
@@ -168,7 +169,7 @@ def test_an_aggregator_may_take_rows_of_several_batches():
 
 
 @pytest.mark.parametrize("weighting", [inverse_norms, mtl.equal])
-@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float64", *slow("float32", "bfloat16")])
 def test_kept_weights_may_be_chosen_inside_the_program(dtype, weighting):
     """`due=None`: the branches of one switch have the same types, whatever the weights come in."""
     with jax.enable_x64(True):
@@ -238,7 +239,7 @@ def test_a_tap_is_the_identity_where_nothing_is_asked():
     assert variables.tap(z) is z
 
 
-@pytest.mark.parametrize("name", ["moco", "dbmtl", "excess", "sdmgrad", "modo", "graddrop"])
+@pytest.mark.parametrize("name", ["moco", "modo", *slow("dbmtl", "excess", "sdmgrad", "graddrop")])
 def test_aggregators_that_keep_rows_or_take_batches_run_in_a_game(name):
     sizes = (1.0, 0.5, 2.0)  # no task is ascended: two of them take logarithms
     factory = getattr(mtl, name)()

@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 import toys
+from marks import slow
 
 from gan_mtl import table
 from gan_mtl.gradients import take_slice
@@ -69,7 +70,7 @@ def separate_gradients(game, turn, state, batch, context):
     return expected
 
 
-@pytest.mark.parametrize("weighting", [None, equal()], ids=["sum", "equal"])
+@pytest.mark.parametrize("weighting", [None, *slow(equal())], ids=["sum", "equal"])
 def test_applied_gradient_is_the_weighted_sum_of_separate_gradients(weighting):
     game = toys.game(lambda rate: optax.sgd(1.0), weighting=weighting)
     if weighting is not None:  # a loss weighting scales only descended objectives: same numbers

@@ -50,7 +50,6 @@ from gan_mtl.games import (
 )
 from gan_mtl.losses import gradient_penalty, hinge, pixels, r1, relativistic, wasserstein
 from gan_mtl.mtl import gman, learned_simplex, pcgrad
-from gan_mtl.update import alternating
 
 
 def unconditional():
@@ -355,13 +354,6 @@ GAMES = {
 @functools.cache
 def game(name):
     return GAMES[name]()
-
-
-@functools.cache
-def compiled(name):
-    """`(init, update)` of a game, the same two programs for whoever asks: one compilation."""
-    updater = alternating(game(name))
-    return jax.jit(updater.init), jax.jit(updater.update)
 
 
 def batch(n=8, labelled=4, dtype=jnp.float32):

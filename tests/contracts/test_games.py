@@ -1,5 +1,9 @@
 """What every game of the library keeps to."""
 
+import contextlib
+from collections.abc import Callable
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,36 +11,56 @@ import pytest
 import zoo
 
 from gan_mtl import audit, table
-from gan_mtl.types import Context
-from gan_mtl.update import variables_of
+from gan_mtl.run import checkpoints
+from gan_mtl.types import Context, Game, TrainState
+from gan_mtl.update import alternating, variables_of
 
 KEY = jax.random.key(0)
 STEPS = 4
 
 
+class Run(NamedTuple):
+    """A game that was played for `STEPS` steps."""
+
+    name: str
+    game: Game
+    start: TrainState
+    state: TrainState
+    seen: list
+    half: TrainState
+    """The state in the middle."""
+    update: Callable
+
+
+def bits(state):
+    return [np.asarray(x).tobytes() for x in jax.tree.leaves(jax.device_get(state))]
+
+
 @pytest.fixture(scope="module", params=sorted(zoo.GAMES))
 def run(request):
-    """Name, game, first and last state and the metrics of a few compiled steps."""
+    """Every game in turn, a few compiled steps of it."""
     game = zoo.game(request.param)
-    init, update = zoo.compiled(request.param)
-    batch = zoo.batch()
-    start = init(KEY, batch)
-    state, seen = start, []
+    updater = alternating(game)
+    update, batch = jax.jit(updater.update), zoo.batch()
+    start = jax.jit(updater.init)(KEY, batch)
+    state, seen, states = start, [], []
     for i in range(STEPS):
         state, metrics = update(jax.random.fold_in(KEY, i), state, batch)
         seen.append(jax.device_get(metrics))
+        states.append(state)
     assert update._cache_size() == 1
-    return request.param, game, start, state, seen
+    yield Run(request.param, game, start, state, seen, states[STEPS // 2 - 1], update)
+    jax.clear_caches()  # programs of many games at once are more than a process may hold
 
 
 def test_no_entry_of_the_table_is_dead(run):
-    _, game, *_ = run
+    game = run.game
     norms = jax.jit(audit.raw_gradient_norms(game))
     audit.check_alive([norms(jax.random.key(i), zoo.batch()) for i in range(3)])
 
 
 def test_structure_shapes_and_dtypes_of_the_state_are_stable(run):
-    *_, start, state, _ = run
+    start, state = run.start, run.state
     assert jax.tree.structure(start) == jax.tree.structure(state)
     for a, b in zip(jax.tree.leaves(start), jax.tree.leaves(state), strict=True):
         assert a.shape == b.shape and a.dtype == b.dtype
@@ -45,7 +69,7 @@ def test_structure_shapes_and_dtypes_of_the_state_are_stable(run):
 
 
 def test_every_group_moves_and_losses_are_finite(run):
-    name, game, start, state, seen = run
+    game, start, state, seen = run.game, run.start, run.state, run.seen
     for turn in game.turns:
         for group in table.moved_groups(turn):
             pairs = zip(
@@ -53,15 +77,30 @@ def test_every_group_moves_and_losses_are_finite(run):
                 jax.tree.leaves(state.params[group]),
                 strict=True,
             )
-            assert any(not np.array_equal(a, b) for a, b in pairs), f"{name}: {group} stood still"
+            assert any(not np.array_equal(a, b) for a, b in pairs), (
+                f"{run.name}: {group} stood still"
+            )
         for objective, row in turn.objectives.items():
             values = [m[f"{turn.name}/{objective}"] for m in seen]
             due = [row.every == 1 or i % row.every == 0 for i in range(STEPS)]
             assert [bool(np.isfinite(v)) for v in values] == due
 
 
+def test_k_steps_save_restore_k_are_2k_steps_bit_for_bit(run, tmp_path):
+    half = STEPS // 2
+    with contextlib.closing(checkpoints.open_checkpoints(tmp_path / "checkpoints")) as store:
+        store.save(half, jax.device_get(run.half), {})
+    with contextlib.closing(checkpoints.open_checkpoints(tmp_path / "checkpoints")) as store:
+        restored = store.restore(jax.device_get(run.start))
+    assert restored.step == half
+    state = restored.state
+    for i in range(half, STEPS):
+        state, _ = run.update(jax.random.fold_in(KEY, i), state, zoo.batch())
+    assert bits(state) == bits(run.state)
+
+
 def test_it_samples_and_predicts_in_the_data_s_shape(run):
-    _, game, _, state, _ = run
+    game, state = run.game, run.state
     context = Context(jax.random.key(1), jnp.zeros((), jnp.int32), train=False)
     variables = variables_of(state)
     batch = zoo.batch()
@@ -78,7 +117,7 @@ def test_it_samples_and_predicts_in_the_data_s_shape(run):
 
 
 def test_the_table_is_printed_with_every_row_and_column(run):
-    _, game, *_ = run
+    game = run.game
     lines = table.render(game).splitlines()
     assert len(lines) == 1 + sum(len(turn.objectives) for turn in game.turns)
     for turn in game.turns:

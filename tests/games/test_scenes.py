@@ -96,6 +96,7 @@ def test_looking_ahead_differentiates_through_the_discriminator_s_step(saddle):
         assert abs(float(still.mean()) - float(total(gen))) > 1e-4
 
 
+@pytest.mark.slow
 def test_looking_ahead_moves_nothing_but_the_generator():
     game = linear_gan(unroll=Unroll(2, optax.adam(0.1)))
     updater = alternating(game._replace(turns=game.turns[1:], frozen=("trunk", "disc")))
@@ -230,6 +231,7 @@ def test_a_trunk_may_be_the_whole_discriminator():
         many.init(KEY, zoo.batch())
 
 
+@pytest.mark.slow
 def test_networks_of_flax_keep_working_beside_a_memory():
     extras = Extras(disc_rows=(gan_rows.lecam(start=0),))
     updater = alternating(gan(zoo.players(), zoo.LATENTS, zoo.adam(), extras=extras))
@@ -266,6 +268,7 @@ def counted_lazily(scene, context, memory):
     return scene.real_logits * memory, memory + 1
 
 
+@pytest.mark.slow
 def test_the_memory_of_a_lazy_row_rests_between():
     row = Row("counted", counted_lazily, 1.0, every=3, memory=lambda: 1)
     updater = alternating(linear_gan(disc_rows=(row,)))

@@ -121,6 +121,7 @@ def test_gradients_flow_to_the_images(name):
     assert (jnp.abs(slope).sum(axis=(1, 2, 3)) > 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AUGMENT)
 def test_the_same_draws_whatever_the_number_of_devices(name):
     x = normal(8, 6, 6, 3)
@@ -202,6 +203,7 @@ def test_color_scales_chroma_by_contrast_and_saturation():
     assert np.abs(directions.mean(axis=0)).max() < 0.08
 
 
+@pytest.mark.slow
 def test_p_has_no_gradient():
     x = normal(2, 4, 4, 3)
     assert jax.grad(lambda p: ada_augment(x, CONTEXT, p).sum())(0.5) == 0

@@ -1,6 +1,5 @@
 """PRDC: the published value, brute force, block independence, and which way round it is."""
 
-import os
 import tracemalloc
 
 import numpy as np
@@ -34,7 +33,6 @@ def test_against_brute_force_whatever_the_block(k, block):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("GAN_MTL_SLOW" not in os.environ, reason="half a minute; set GAN_MTL_SLOW=1")
 def test_published_value():
     """README of the authors' package: two normal draws (not seeded), 10,000 x 1,000, k = 5.
 

@@ -90,6 +90,7 @@ def test_gradient_penalty_has_a_gradient():
     assert bool((gradients["trunk"]["Conv_0"]["kernel"] != 0).any())
 
 
+@pytest.mark.slow
 def test_pmap_equals_jit():
     with jax.enable_x64(True):
         z = jax.random.normal(KEY, (16, 5), jnp.float64)

@@ -110,6 +110,7 @@ def test_negative_padding_and_odd_sizes(pads):
         )
 
 
+@pytest.mark.slow
 def test_equal_values_share_the_gradient_as_in_max_pool():
     x, kernel = jnp.ones((1, 6, 6, 1)), jnp.ones((3, 3, 1, 1))
 
@@ -136,6 +137,7 @@ def test_bfloat16_is_summed_in_float32():
         np.testing.assert_allclose(one.astype(jnp.float32), exact, rtol=2**-7, atol=2**-7)
 
 
+@pytest.mark.slow
 def test_vmap_over_kernels():
     x, kernel = _inputs(5, (8, 8), (3, 2), jnp.float32)
     kernels = jnp.stack([kernel, 2 * kernel])

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import pytest
 import toys
 import zoo
+from marks import slow
 
 from gan_mtl import parallel
 from gan_mtl.update import alternating
@@ -35,8 +36,8 @@ def last_state(name, mode, devices):
         return jax.device_get(compiled.split(state)[0])
 
 
-@pytest.mark.parametrize("mode", ["jit", "pmap"])
-@pytest.mark.parametrize("name", ["task_gans", "several_discriminators"])
+@pytest.mark.parametrize("mode", ["pmap", *slow("jit")])
+@pytest.mark.parametrize("name", ["task_gans", *slow("several_discriminators")])
 def test_eight_devices_agree_with_one(name, mode):
     toys.assert_agree(last_state(name, "jit", 1), last_state(name, mode, 8), 1e-10)
 
@@ -44,20 +45,19 @@ def test_eight_devices_agree_with_one(name, mode):
 @pytest.mark.parametrize(
     "name",
     [
-        "packed_ahead",
-        "informed",
-        "contrastive",
-        "balanced",
-        "per_pixel",
-        "vision",
-        "from_maps",
-        "judged_maps",
-        "beta_vae",
-        "ali",
-        "mended",
-        "joint_cdan",
-        "aligned",
-        "separated",
+        *("informed", "vision", "beta_vae", "joint_cdan"),
+        *slow(
+            "packed_ahead",
+            "contrastive",
+            "balanced",
+            "per_pixel",
+            "from_maps",
+            "judged_maps",
+            "ali",
+            "mended",
+            "aligned",
+            "separated",
+        ),
     ],
 )
 def test_what_looks_at_the_whole_batch_agrees_under_pmap(name):

@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import jax.numpy as jnp
-import pytest
 
 from gan_mtl.run.checkpoints import open_checkpoints
 
@@ -26,7 +25,6 @@ for step in range(100):
 """
 
 
-@pytest.mark.slow
 def test_killed_at_any_moment(tmp_path):
     """SIGKILL at drawn moments of a loop that saves without a pause; all processes at once."""
     draw = random.Random(1)

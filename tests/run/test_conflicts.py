@@ -79,6 +79,7 @@ def test_nothing_is_seen_where_nothing_is_shared():
     assert conflicts.looker(zoo.game("unconditional")) is None
 
 
+@pytest.mark.slow
 def test_adversarial_objectives_have_no_affinities():
     _, found = seen(zoo.game("task_gans"))
     kinds = {name.split("/")[1] for name in found}

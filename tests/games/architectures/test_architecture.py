@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from marks import slow
 
 from gan_mtl import audit, parallel, table
 from gan_mtl.games import architectures as arch
@@ -66,7 +67,7 @@ def trajectory(updater, start, batch, mode, devices):
     return jax.device_get(compiled.split(state)[0]), seen
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["mtan", *slow(*(n for n in NAMES if n != "mtan"))])
 def test_four_devices_agree_with_one(name):
     """In float64; the loss of the second task is masked."""
     agree(tiny.game(name), lambda: tiny.batch(16, jnp.float64))
