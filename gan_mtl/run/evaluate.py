@@ -255,7 +255,7 @@ def sample_scores(e: Evaluation, count: int) -> dict[str, Any]:
             "features_hash": judge.digest,
             "real": f"{len(real)} test images",
             "fake": count,
-            "ema": "gen" in e.game.ema,
+            "ema": not {"gen", "decoder"}.isdisjoint(e.game.ema),
         },
     }
 
