@@ -20,6 +20,7 @@ from gan_mtl.data.overlaid import overlaid
 from gan_mtl.data.resize import Size, height_width, resize
 from gan_mtl.data.scenes import digit_scenes
 from gan_mtl.data.stacked import stacked
+from gan_mtl.data.text import text_set
 
 VARIABLE = "GAN_MTL_DATA"
 TEST_FRACTION = 0.2  # held out where the user gives no test split
@@ -123,7 +124,7 @@ SCENES = {  # digits with boxes and masks: of which set, and how many scenes to 
     "digit_scenes_small": ("digits", 2_000, 500),
 }
 JOINED = "joined"  # joined:NAME+NAME: several sets, one source a task
-OWN = ("folder", "npz", "tfds", JOINED, *WORDS)
+OWN = ("folder", "npz", "tfds", "text", JOINED, *WORDS)
 
 # sha256 of the published test labels: these files have the same names and must not be mixed up
 _TEST_LABELS = {
@@ -147,10 +148,11 @@ def load(
     """Loads a data set into memory, all labels visible.
 
     Args:
-        name: one of `names()`: a known set, `folder:PATH`, `npz:PATH`, `tfds:NAME`, or
-            `joined:NAME+NAME` for several of them side by side. Of spoken digits some speakers may
-            be taken: `fsdd:theo` leaves one out, `fsdd:only-theo` has one alone; see `fsdd`. Words
-            before a name change the set: `colour:NAME`, `part:N:NAME`, `plain:NAME`; see `derived`.
+        name: one of `names()`: a known set, `folder:PATH`, `npz:PATH`, `tfds:NAME`, `text:NAME`
+            (lines as pictures; see `text`), or `joined:NAME+NAME` for several of them side by side.
+            Of spoken digits some speakers may be taken: `fsdd:theo` leaves one out,
+            `fsdd:only-theo` has one alone; see `fsdd`. Words before a name change the set:
+            `colour:NAME`, `part:N:NAME`, `plain:NAME`; see `derived`.
         data_dir: holds one folder a set, or the files themselves; None takes the environment
             variable GAN_MTL_DATA. Not used for `digits`, `digit_scenes_small`, `folder:`, `npz:`.
         size: side, or (height, width), to which images are resized, and masks and boxes with them;
@@ -192,6 +194,10 @@ def load(
     if kind in WORDS:
         argument, rest = check_word(name)
         return derived(name, argument, load(rest, data_dir, size, seed), seed)
+    if kind == "text":
+        if size is not None:
+            raise ValueError(f"{name}: size={size}, but lines have a length of their own; leave it")
+        return text_set(name, path, seed)
     if kind == JOINED:
         return joined(name, [load(one, data_dir, size, seed) for one in path.split("+")])
     if kind == "tfds":
@@ -294,6 +300,7 @@ def _unknown(name: str) -> str:
     kind = name.split(":", 1)[0]
     if kind in OWN:
         what = {"folder": "PATH", "npz": "PATH", "tfds": "NAME", JOINED: "NAME+NAME"}
+        what |= {"text": "NAME or text:PATH"}
         what = what.get(kind, "NAME" if kind != "part" else "N:NAME")
         return f"data {name!r} lacks what follows the colon; give {kind}:{what}"
     near = difflib.get_close_matches(name.lower(), [*names(), *OWN], n=1)

@@ -40,6 +40,7 @@ from gan_mtl.games.players import (
     Optimizers,
     Owner,
     Players,
+    alternating_rows,
     check_no_batch_norm,
     init_players,
     sampler,
@@ -134,7 +135,8 @@ def gan(
             hold no BatchNorm.
         extras: rows, augmentation, packing and further ways to train.
         disc_repeats: discriminator updates per step, each on its own slice of the batch.
-        owner: whose turn moves the shared group.
+        owner: whose turn moves the shared group: "disc", "gen", "both", or "alternating", each for
+            100 steps, the discriminator first.
         ema: half-lives in examples, by group.
         weightings: of the discriminator's and of the generator's turn.
 
@@ -260,7 +262,10 @@ def _tables(plan: Plan, owner: Owner):
     made = {"gen", *shared_entries(plan.players, "gen", owner)}
     if plan.players.gen_out is not None:
         made.add("gen/out")
-    return gan_turns.disc_table(plan, judged, seen), gan_turns.gen_table(plan, made)
+    disc, gen = gan_turns.disc_table(plan, judged, seen), gan_turns.gen_table(plan, made)
+    if owner == "alternating":
+        return alternating_rows(disc, "disc"), alternating_rows(gen, "gen")
+    return disc, gen
 
 
 def _predictions(plan: Plan):

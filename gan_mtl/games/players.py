@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -15,18 +16,21 @@ from gan_mtl.games.tasks import Task
 from gan_mtl.types import (
     Aggregator,
     Batch,
+    Coefficient,
     Context,
     Losses,
     Network,
     Objective,
     Optimizer,
+    Schedule,
     Turn,
     Variables,
     Weighting,
     starting,
 )
 
-Owner = Literal["disc", "gen", "both"]
+Owner = Literal["disc", "gen", "both", "alternating"]
+PERIOD = 100  # steps for which one player owns a shared group, then the other
 
 
 class Latents(NamedTuple):
@@ -281,7 +285,37 @@ def sampler(
 def shared_entries(players: Players, role: str, owner: Owner) -> dict[str, float]:
     """The entry of the shared group in a turn's rows: there if the turn's player owns it."""
     shares = players.embed is not None or players.middle is not None
-    return {f"shared@{role}": 1.0} if shares and owner in (role, "both") else {}
+    return {f"shared@{role}": 1.0} if shares and owner in (role, "both", "alternating") else {}
+
+
+def alternating_rows(rows: Mapping[str, Objective], role: str) -> dict[str, Objective]:
+    """Rows in which the shared group's entry is there for 100 steps, and not for the next 100.
+
+    The discriminator begins. While a player does not own the group its optimizer sees gradients of
+    zero: what Adam remembers dies out within some tens of steps.
+    """
+    entry = f"shared@{role}"
+
+    def row(found: Objective) -> Objective:
+        if entry not in found.entries:
+            return found
+        own = _in_turn(found.entries[entry], role)
+        return found._replace(entries={**found.entries, entry: own})
+
+    return {name: row(found) for name, found in rows.items()}
+
+
+def _in_turn(weight: Coefficient, role: str) -> Schedule:
+    if not isinstance(weight, Schedule):
+        constant = functools.partial(jnp.full_like, fill_value=abs(weight))
+        weight = Schedule(constant, f"{abs(weight):g}", -1 if weight < 0 else 1)
+    value = functools.partial(_owned, weight.value, role == "gen")
+    return weight._replace(value=value, text=f"{weight.text}*{role}'s")
+
+
+def _owned(value: Callable[[Array], Array], second: bool, step: Array) -> Array:
+    mine = (step // PERIOD) % 2 == int(second)
+    return jnp.where(mine, value(jnp.asarray(step, float)), 0.0)
 
 
 def turns(

@@ -70,6 +70,8 @@ from gan_mtl.metrics.segmentation import mean_iou as mean_iou
 from gan_mtl.metrics.streaming import PredictionSums as PredictionSums
 from gan_mtl.metrics.streaming import Reservoir as Reservoir
 from gan_mtl.metrics.streaming import accumulate as accumulate
+from gan_mtl.metrics.text import ngram_divergence as ngram_divergence
+from gan_mtl.metrics.text import rule_shares as rule_shares
 from gan_mtl.metrics.validators import deep_embedded_validation as deep_embedded_validation
 from gan_mtl.metrics.validators import importance_weighted_risk as importance_weighted_risk
 from gan_mtl.metrics.validators import importance_weights as importance_weights

@@ -130,18 +130,23 @@ class ProjectionHead(nn.Module):
         num_classes: labels are 0 .. num_classes - 1; others give NaN, hidden ones (-1) included.
         spectral: whether linear and embedding kernels are spectrally normalised, as in the paper.
         dtype: compute dtype.
+        widths: of hidden layers before phi, with leaky ReLU; none in the paper.
     """
 
     num_classes: int
     spectral: bool = False
     dtype: Any = None
+    widths: tuple[int, ...] = ()
 
     @nn.compact
     def __call__(
         self, features: Float[Array, "n ..."], labels: Int[Array, " n"], *, context: Context
     ) -> Float[Array, " n"]:
-        """Logits, shape [n]. Features [n, ...] are flattened to phi."""
+        """Logits, shape [n]. Features [n, ...] are flattened: phi, or what hidden layers see."""
         phi = flatten(features)
+        for width in self.widths:
+            layer = Dense(width, spectral=self.spectral, dtype=self.dtype)
+            phi = leaky_relu(layer(phi, context=context))
         if labels.shape != phi.shape[:1]:
             raise ValueError(
                 f"ProjectionHead: labels of shape {labels.shape} for {phi.shape[0]} examples; "

@@ -5,9 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gan_mtl import table
 from gan_mtl.games.players import (
     Latents,
     Players,
+    alternating_rows,
     check_players,
     discriminate,
     features,
@@ -17,7 +19,7 @@ from gan_mtl.games.players import (
     shared_entries,
 )
 from gan_mtl.games.tasks import class_task, entropy_task
-from gan_mtl.types import Context, Network, starting
+from gan_mtl.types import Context, Network, Objective, Schedule, starting
 
 N, WIDTH, CLASSES = 6, 4, 3
 SHAPE = (2, 2, 1)
@@ -186,3 +188,20 @@ def test_only_the_owner_s_turn_moves_what_is_shared(owner, gen, disc):
         found = [shared_entries(players, role, owner) for role in ("gen", "disc")]
         assert found == [{"shared@gen": 1.0} if gen else {}, {"shared@disc": 1.0} if disc else {}]
     assert shared_entries(PLAIN, "gen", owner) == {}
+
+
+def test_alternating_owners_have_the_shared_group_for_100_steps_each():
+    ramp = Schedule(lambda step: 2 * step, "ramp", -1)
+    found = {}
+    for role in ("disc", "gen"):
+        rows = {"a": Objective({"own": 3.0, f"shared@{role}": 0.5}), "b": Objective({"own": 1.0})}
+        rows["c"] = Objective({f"shared@{role}": ramp})
+        rows = alternating_rows(rows, role)
+        assert rows["a"].entries["own"] == 3.0 and rows["b"].entries == {"own": 1.0}
+        found[role] = [rows[name].entries[f"shared@{role}"] for name in "ac"]
+        assert [entry.text for entry in found[role]] == [f"0.5*{role}'s", f"ramp*{role}'s"]
+    for step, owner in ((0, "disc"), (99, "disc"), (100, "gen"), (199, "gen"), (200, "disc")):
+        for role, entries in found.items():
+            mine = float(role == owner)
+            values = [float(table.coefficient(entry, jnp.asarray(step))) for entry in entries]
+            assert values == [0.5 * mine, -2 * step * mine]

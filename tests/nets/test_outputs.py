@@ -46,6 +46,18 @@ def test_projection_in_closed_form():
     np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_projection_after_hidden_layers():
+    network = compiled(nets.ProjectionHead(4, widths=(5,)))
+    labels = jnp.array([0, 1, 2, 3, 0, 1])
+    variables = network.init(KEY, FEATURES, labels)
+    params = jax.tree.map(np.asarray, variables["params"])
+    phi = np.asarray(FEATURES).reshape(6, 6) @ params["Dense_0"]["kernel"]
+    phi = np.where(phi > 0, phi, 0.2 * phi)  # biases start at 0
+    expected = phi @ params["out"]["kernel"][:, 0] + (params["embedding"][labels] * phi).sum(1)
+    out, _ = network.apply(variables, FEATURES, labels, context=CONTEXT)
+    np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_projection_of_a_label_outside_the_classes_is_nan():
     """Hidden labels are -1: not the last class."""
     network = compiled(nets.ProjectionHead(4))
