@@ -310,7 +310,10 @@ CONFIG = Config(
     sample_every=400,
     about="4 minutes on 2 CPU cores",
     presets={
-        "smoke": {"steps": 4, "seeds": 1, "log_every": 2, "save_every": 4, "about": "a minute"},
+        "smoke": {
+            **{"steps": 4, "seeds": 1, "log_every": 2, "save_every": 4, "feature_steps": 20},
+            "about": "a minute",
+        },
         "quick": {"only": ("gan_rotation",), "seeds": 1, "steps": 1000, "about": "a minute"},
         "cpu": {
             "only": (),

@@ -106,6 +106,7 @@ CONFIG = Config(
     eval_every=6,
     save_every=3,
     sample_every=6,
+    feature_steps=8,
     presets={"smoke": {"steps": 3}, "slow": {"steps": 3000}},
 )
 
