@@ -102,10 +102,14 @@ def joined_stream(
     batch_size: int,
     seed: int,
     *,
+    labelled_batch_size: int = 0,
     value_range: tuple[float, float] = (-1.0, 1.0),
     repeats: int = 1,
 ) -> Stream:
     """Batches of every source side by side: `images/<source>`, and `labels/<source>` if all show.
+
+    Where only some of a source's labels show, it may have examples drawn from these beside, as
+    `labelled_images/<source>` and `labelled_labels/<source>`.
 
     Every source is worked through in an order of its own, the smaller ones more often.
 
@@ -113,6 +117,7 @@ def joined_stream(
         split: of a `joined` data set.
         sources: of that data set.
         batch_size: B, of every source in one turn.
+        labelled_batch_size: L, of such a source's visible ones; 0 is none.
         seed, value_range, repeats: as of `stream`.
 
     Returns:
@@ -127,22 +132,29 @@ def joined_stream(
         for number, source in enumerate(sources)
     }
     schedules: dict[str, Indices] = {}
+    few = {
+        name: labelled_batch_size if (split.labels[members] < 0).any() else 0
+        for name, members in rows.items()
+    }
     for number, (name, members) in enumerate(rows.items()):
         try:
             own = int(order.words(1, seed, "source", number)[0] >> np.uint64(33))
-            schedules[name] = schedule(split.labels[members], batch_size, own, 0, repeats)
+            schedules[name] = schedule(split.labels[members], batch_size, own, few[name], repeats)
         except ValueError as error:
             raise ValueError(f"source {name!r}: {error}") from error
     shown = tuple(s for s in sources if (split.labels[rows[s.name]] >= 0).all())
 
     def indices(step: int) -> dict[str, Int32[np.ndarray, " b"]]:
+        found = {name: chosen(step) for name, chosen in schedules.items()}
         return {
-            name: rows[name][found(step)["images"]].astype(np.int32)
-            for name, found in schedules.items()
+            (name if kind == "images" else f"{kind}/{name}"): rows[name][places].astype(np.int32)
+            for name, kinds in found.items()
+            for kind, places in kinds.items()
         }
 
     arrays = {"images": split.images, "labels": split.labels}
-    gather = functools.partial(_gather, value_range=value_range, shown=shown)
+    drawn = tuple(source for source in sources if few[source.name])
+    gather = functools.partial(_gather, value_range=value_range, shown=shown, drawn=drawn)
     largest = max(len(members) for members in rows.values())
     return Stream(
         batch=lambda step: gather(arrays, indices(step)),
@@ -160,10 +172,18 @@ def _gather(
     *,
     value_range: tuple[float, float],
     shown: tuple[Source, ...],
+    drawn: tuple[Source, ...],
 ) -> Batch:
+    labelled = {f"labelled/{source.name}": source for source in drawn}
     batch = {
-        f"images/{name}": images_at(arrays, rows, value_range) for name, rows in indices.items()
+        f"images/{name}": images_at(arrays, rows, value_range)
+        for name, rows in indices.items()
+        if name not in labelled
     }
+    for name, source in labelled.items():
+        labels = arrays["labels"][indices[name]]
+        batch[f"labelled_images/{source.name}"] = images_at(arrays, indices[name], value_range)
+        batch[f"labelled_labels/{source.name}"] = _own_labels(labels, source)
     for source in shown:
         labels = arrays["labels"][indices[source.name]]
         batch[f"labels/{source.name}"] = _own_labels(labels, source)

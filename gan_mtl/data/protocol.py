@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int
 
 from gan_mtl.data import manifest
-from gan_mtl.data.arrays import Dataset, carve, draw_labels, hide_labels
+from gan_mtl.data.arrays import HIDDEN, Dataset, carve, draw_labels, hide_labels
 
 
 def with_validation(
@@ -52,10 +52,19 @@ def with_fraction(dataset: Dataset, fraction: float, seed: int) -> Dataset:
 def with_labels(dataset: Dataset, per_class: int, seed: int) -> Dataset:
     """Leaves `per_class` labels of every class visible in the training split, and hides the rest.
 
+    Of a joined data set they are those of the last source; the others keep all of theirs.
+
     Raises:
         ValueError: if a class has too few, or `seed` is negative.
     """
-    return with_visible(dataset, draw_labels(dataset.train.labels, per_class, seed), seed)
+    labels = dataset.train.labels
+    if not dataset.sources:
+        return with_visible(dataset, draw_labels(labels, per_class, seed), seed)
+    first = dataset.sources[-1].first_class
+    of_last = np.where(labels >= first, labels - first, HIDDEN)
+    drawn = draw_labels(of_last, per_class, seed)
+    others = np.flatnonzero((labels != HIDDEN) & (labels < first))
+    return with_visible(dataset, np.sort(np.concatenate([others, drawn])), seed)
 
 
 def with_visible(

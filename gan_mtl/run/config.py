@@ -79,7 +79,8 @@ class Config:
     size: int | None = None
     """Side in pixels to which images are resized."""
     labels: tuple[int, ...] = ()
-    """Visible training labels in all, class-balanced; several give a table. None given: all."""
+    """Visible training labels in all (of a joined set: of its last source), class-balanced; several
+    give a table. None given: all."""
     validation: int = 0
     """Images carved out of the training split for validation."""
     fraction: float = 1.0

@@ -37,6 +37,7 @@ def open_stream(config: Config, dataset: Dataset, seed: int, repeats: int) -> St
             dataset.sources,
             config.batch_size,
             seed,
+            labelled_batch_size=config.labelled_batch_size,
             value_range=config.value_range,
             repeats=repeats,
         )

@@ -153,11 +153,7 @@ def blank_batch(config: Config, spec: Spec, game: Game) -> dict[str, np.ndarray]
         return np.full((n * repeats, *spec.image_shape), (low + high) / 2, np.float32)
 
     if spec.sources:
-        n = config.batch_size
-        return {
-            **{f"images/{name}": images(n) for name in spec.sources},
-            **{f"labels/{name}": np.zeros(n * repeats, np.int32) for name in spec.sources},
-        }
+        return _blank_sources(config, spec, images, repeats)
     batch = {"images": images(config.batch_size)}
     for name, (shape, dtype) in spec.targets.items():
         batch[name] = np.zeros((len(batch["images"]), *shape), dtype)
@@ -170,4 +166,17 @@ def blank_batch(config: Config, spec: Spec, game: Game) -> dict[str, np.ndarray]
         batch["labelled_labels"] = np.zeros(n, np.int32)
         for name, (shape, dtype) in spec.targets.items():
             batch[f"labelled_{name}"] = np.zeros((n, *shape), dtype)
+    return batch
+
+
+def _blank_sources(config: Config, spec: Spec, images: Callable[[int], np.ndarray], repeats: int):
+    """Of a joined data set; with few labels the last source shows those alone."""
+    n, few, last = config.batch_size, config.labelled_batch_size, list(spec.sources)[-1]
+    batch = {f"images/{name}": images(n) for name in spec.sources}
+    for name in spec.sources:
+        if not (config.labels and name == last):
+            batch[f"labels/{name}"] = np.zeros(n * repeats, np.int32)
+    if config.labels and few:
+        batch[f"labelled_images/{last}"] = images(few)
+        batch[f"labelled_labels/{last}"] = np.zeros(few * repeats, np.int32)
     return batch

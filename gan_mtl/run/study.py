@@ -74,16 +74,16 @@ def check_batches(config: Config, dataset: Dataset) -> None:
     for labels in config.labels:
         if not dataset.num_classes:
             raise ValueError(f"labels={labels}, but {config.data!r} has no labels.")
-        if labels % dataset.num_classes:
+        classes = classes_drawn(dataset)
+        if labels % classes:
             raise ValueError(
-                f"labels={labels} is not a multiple of the {dataset.num_classes} classes of "
-                f"{config.data!r}; draws are class-balanced: use "
-                f"{max(labels // dataset.num_classes, 1) * dataset.num_classes}."
+                f"labels={labels} is not a multiple of the {classes} classes of {config.data!r}; "
+                f"draws are class-balanced: use {max(labels // classes, 1) * classes}."
             )
-    if dataset.sources and config.labelled_batch_size:
+    if dataset.sources and config.labelled_batch_size and not config.labels:
         raise ValueError(
-            f"labelled_batch_size={config.labelled_batch_size}, but {config.data!r} is joined: its "
-            "batches hold labels/<source>, and no labelled ones apart; use 0."
+            f"labelled_batch_size={config.labelled_batch_size}, but {config.data!r} is joined and "
+            "shows all labels: give `labels`, how many of its last source show, or use 0."
         )
     for name, count in _counts(config, dataset).items():
         seen = round(count * config.fraction)
@@ -107,7 +107,12 @@ def visible_data(dataset: Dataset, cell: Cell, fraction: float = 1.0) -> Dataset
     dataset = data_lib.with_fraction(dataset, fraction, cell.seed)
     if cell.labels is None:
         return dataset
-    return data_lib.with_labels(dataset, cell.labels // dataset.num_classes, cell.seed)
+    return data_lib.with_labels(dataset, cell.labels // classes_drawn(dataset), cell.seed)
+
+
+def classes_drawn(dataset: Dataset) -> int:
+    """How many classes labels are drawn of: of a joined data set those of the last source."""
+    return dataset.sources[-1].num_classes if dataset.sources else dataset.num_classes
 
 
 def spec_of(config: Config, dataset: Dataset) -> Spec:

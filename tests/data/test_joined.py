@@ -75,9 +75,33 @@ def test_what_stays_on_a_device_gives_the_same_batches(whole):
 
 
 def test_labels_that_are_hidden_are_in_no_batch(whole):
-    hidden = data.with_labels(whole, 1, seed=0)
+    hidden = data.with_visible(whole, np.array([0, 1, 2, 25]))
     batch = data.joined_stream(hidden.train, hidden.sources, 4, 0).batch(0)
     assert set(batch) == {"images/long", "images/short"}
+
+
+def test_few_labels_are_of_the_last_source_and_may_come_apart(whole):
+    few = data.with_labels(whole, 2, seed=0)
+    shown = {n: data.part(few, few.train, n).labels for n in COUNTS}
+    assert (shown["long"] >= 0).all()
+    assert np.bincount(shown["short"][shown["short"] >= 0]).tolist() == [2, 2]
+    source = data.joined_stream(few.train, few.sources, 4, 3, labelled_batch_size=2)
+    found = [source.batch(step) for step in range(6)]
+    entries = {"images/long", "labels/long", "images/short"}
+    assert set(found[0]) == entries | {"labelled_images/short", "labelled_labels/short"}
+    numbers = set()
+    for batch in found:
+        images, labels = batch["labelled_images/short"], batch["labelled_labels/short"]
+        pixels = np.rint((images[:, 0, :2, 0] + 1) * 127.5).astype(int)
+        np.testing.assert_array_equal(labels, pixels[:, 1])
+        numbers |= set(pixels[:, 0].tolist())
+    assert numbers == set(np.flatnonzero(shown["short"] >= 0).tolist())
+    plain = data.joined_stream(few.train, few.sources, 4, 3)
+    np.testing.assert_array_equal(plain.batch(1)["images/short"], found[1]["images/short"])
+    held = jax.tree.map(jnp.asarray, source.arrays)
+    assert source.gather is not None and source.indices is not None
+    there = source.gather(held, source.indices(1))
+    assert all(np.array_equal(there[name], found[1][name]) for name in found[1])
 
 
 def test_a_fraction_keeps_sources_and_classes_in_proportion():

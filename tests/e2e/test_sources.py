@@ -1,6 +1,7 @@
 """A run on joined data sets: its batches, pictures, relations, resumption, and the way back."""
 
 import dataclasses
+import pathlib
 
 import jax
 import numpy as np
@@ -11,7 +12,7 @@ from gan_mtl.run import probes, study
 from gan_mtl.run.evaluate import evaluator
 from gan_mtl.run.feed import open_stream
 from gan_mtl.run.load import blank_batch, load
-from gan_mtl.run.loop import Interrupted
+from gan_mtl.run.loop import Cell, Interrupted
 from gan_mtl.run.record import Origin
 from gan_mtl.run.writers import read_jsonl
 from gan_mtl.update import variables_of
@@ -101,6 +102,19 @@ def test_a_blank_batch_has_the_entries_of_the_stream(done):
     spec = study.spec_of(config, dataset)
     game = config.arms["joint"].build(config.arms["joint"].settings, spec)
     blank, real = blank_batch(config, spec, game), open_stream(config, dataset, 0, 1).batch(0)
+    assert {k: (x.shape, x.dtype) for k, x in blank.items()} == {
+        k: (x.shape, x.dtype) for k, x in real.items()
+    }
+
+
+def test_so_does_one_with_few_labels_of_the_last_source(done):
+    _, config, _ = done
+    config = dataclasses.replace(config, labels=(4,), labelled_batch_size=2)
+    dataset = study.load_data(config)
+    seen = study.visible_data(dataset, Cell("joint", 4, 0, pathlib.Path()))
+    spec = study.spec_of(config, dataset)
+    game = config.arms["joint"].build(config.arms["joint"].settings, spec)
+    blank, real = blank_batch(config, spec, game), open_stream(config, seen, 0, 1).batch(0)
     assert {k: (x.shape, x.dtype) for k, x in blank.items()} == {
         k: (x.shape, x.dtype) for k, x in real.items()
     }
