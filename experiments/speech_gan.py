@@ -170,7 +170,7 @@ def evaluate(e: Evaluation, count: int = 1_200, judge_steps: int = 1_500) -> dic
 
 
 def _heard(hear: judges.Predict, clips: np.ndarray, right: tuple[np.ndarray, np.ndarray]):
-    """Accuracies of digit and speaker, and the inception score over digits, of 300 clips a split."""
+    """Accuracies of digit and speaker, and the inception score over digits (300 clips a split)."""
     logits = hear("class", clips)
     says = logits.argmax(axis=1), hear(SPEAKER, clips).argmax(axis=1)
     score = metrics.inception_score(logits, max(len(clips) // SPLIT, 1), logits=True, seed=0)
