@@ -6,6 +6,7 @@ code. A cell's evaluations hold `picks.scores`; the tables have three accuracies
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from gan_mtl.games import Domains, Optimizers
 from gan_mtl.run import picks, tables
 from gan_mtl.run.config import Config, Spec, chosen_arms
 from gan_mtl.run.evaluate import Evaluation, class_scores
-from gan_mtl.types import Game, Network, Optimizer
+from gan_mtl.types import Context, Game, Network, Optimizer
 
 SOURCE_ONLY, SUPERVISED = "source", "supervised"
 CONTROLS = (SOURCE_ONLY, SUPERVISED)
@@ -228,6 +229,28 @@ def _gain(found: Sequence[Mapping[int, float]], base: Sequence[Mapping[int, floa
     if interval is None:
         return f"{mean:+.1f}"
     return f"{mean:+.1f} ({100 * interval.low:+.1f} .. {100 * interval.high:+.1f})"
+
+
+def chained(first: Network, second: Network) -> Network:
+    """One network of two, the second on what the first gives; without mutable collections."""
+    return Network(
+        functools.partial(_init_chain, first, second), functools.partial(_run, first, second)
+    )
+
+
+def _init_chain(first: Network, second: Network, key: jax.Array, images: jax.Array):
+    keys = jax.random.split(key)
+    variables = first.init(keys[0], images)
+    context = Context(keys[0], jnp.zeros((), jnp.int32))
+    hidden, _ = first.apply(variables, images, context=context)
+    rest = second.init(keys[1], hidden)
+    return {"params": {"first": variables["params"], "second": rest["params"]}}
+
+
+def _run(first: Network, second: Network, variables: Any, images: jax.Array, *, context: Context):
+    params = variables["params"]
+    hidden, _ = first.apply({"params": params["first"]}, images, context=context.fold("first"))
+    return second.apply({"params": params["second"]}, hidden, context=context.fold("second"))
 
 
 def dense(spec: Spec) -> Network:
