@@ -267,10 +267,10 @@ def test_shape_dtype_jit_vmap(name):
     assert traces == 1
 
     stacked = [jnp.stack([a, 2 * a, -a]) for a in arrays]
-    mapped = jax.vmap(function)(*stacked)
+    mapped = jax.jit(jax.vmap(function))(*stacked)
     assert mapped.shape == (3, *shape)
     for i, scale in enumerate((1, 2, -1)):
-        want = function(*(scale * a for a in arrays))
+        want = compiled(*(scale * a for a in arrays))
         np.testing.assert_allclose(mapped[i], want, rtol=1e-5, atol=1e-6)
 
 
@@ -279,8 +279,10 @@ def test_gradients_are_finite_and_of_the_argument_dtype(name):
     function, arrays, _ = CASES[name]
     for dtype in ("float32", "bfloat16"):
         cast = [a.astype(dtype) for a in arrays]
-        assert function(*cast).dtype == jnp.float32  # half precision is widened
-        gradients = jax.grad(lambda *a: function(*a).sum(), tuple(range(len(cast))))(*cast)
+        # half precision is widened
+        assert jax.eval_shape(function, *cast).dtype == jnp.float32
+        slopes = jax.jit(jax.grad(lambda *a: function(*a).sum(), tuple(range(len(cast)))))
+        gradients = slopes(*cast)
         for gradient in gradients:
             assert gradient.dtype == dtype and jnp.isfinite(gradient).all()
 
@@ -289,7 +291,8 @@ def test_gradients_are_finite_and_of_the_argument_dtype(name):
 def test_float64_stays(name):
     function, arrays, _ = CASES[name]
     with jax.enable_x64(True):
-        assert function(*(a.astype(jnp.float64) for a in arrays)).dtype == jnp.float64
+        doubled = (a.astype(jnp.float64) for a in arrays)
+        assert jax.eval_shape(function, *doubled).dtype == jnp.float64
 
 
 @pytest.mark.parametrize("make", public_functions(regularizers).values(), ids=lambda f: f.__name__)

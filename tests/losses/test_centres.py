@@ -7,6 +7,10 @@ import pytest
 
 from gan_mtl.losses import centres
 
+centre_targets = jax.jit(centres.centre_targets, static_argnums=(1, 2, 3))
+centre_loss = jax.jit(centres.centre_loss, static_argnums=2)
+gaussian_radius = jax.jit(centres.gaussian_radius)
+
 RNG = np.random.default_rng(5)
 SIZE, PLACES, K = (24, 32), (6, 8), 3
 OBJECTS = np.array(
@@ -27,7 +31,7 @@ def iou(a, b):
 
 @pytest.mark.parametrize(("h", "w"), [(10.0, 10.0), (4.0, 30.0), (1.0, 2.0)])
 def test_the_radius_is_where_the_worst_box_has_the_overlap(h, w):
-    r = float(centres.gaussian_radius(jnp.float32(h), jnp.float32(w), 0.7))
+    r = float(gaussian_radius(jnp.float32(h), jnp.float32(w), 0.7))
     box = (0, 0, w, h)
     moves = [(r, r, w + r, h + r), (r, r, w - r, h - r), (-r, -r, w + r, h + r)]
     assert min(iou(box, moved) for moved in moves) == pytest.approx(0.7, abs=1e-4)
@@ -43,7 +47,7 @@ def by_hand(objects):
         y0, y1 = y0 * PLACES[0] / SIZE[0], y1 * PLACES[0] / SIZE[0]
         cx, cy = (x0 + x1) / 2, (y0 + y1) / 2
         px, py = min(int(cx), PLACES[1] - 1), min(int(cy), PLACES[0] - 1)
-        r = int(centres.gaussian_radius(jnp.float32(y1 - y0), jnp.float32(x1 - x0), 0.7))
+        r = int(gaussian_radius(jnp.float32(y1 - y0), jnp.float32(x1 - x0), 0.7))
         sigma = (2 * r + 1) / 6
         for y in range(PLACES[0]):
             for x in range(PLACES[1]):
@@ -55,7 +59,7 @@ def by_hand(objects):
 
 
 def test_targets_are_those_of_loops_over_objects():
-    target = centres.centre_targets(jnp.asarray(OBJECTS), K, PLACES, SIZE)
+    target = centre_targets(jnp.asarray(OBJECTS), K, PLACES, SIZE)
     for i, objects in enumerate(OBJECTS):
         heat, rows = by_hand(objects)
         np.testing.assert_allclose(target.heat[i], heat, atol=1e-6)
@@ -68,7 +72,7 @@ def test_targets_are_those_of_loops_over_objects():
 
 def test_the_loss_is_the_sum_over_places_by_the_number_of_objects():
     outputs = RNG.normal(size=(3, *PLACES, K + 4))
-    found = centres.centre_loss(
+    found = centre_loss(
         jnp.asarray(outputs, jnp.float32), jnp.asarray(OBJECTS), SIZE
     ).values
     for i, objects in enumerate(OBJECTS):
@@ -87,7 +91,7 @@ def test_the_loss_is_least_where_the_outputs_say_the_objects():
     """And its gradient is finite at certain outputs, right and wrong ones."""
     objects = OBJECTS.copy()
     objects[0, 2] = [2, 14, 10, 24, 2]  # a place has one box only
-    target = centres.centre_targets(jnp.asarray(objects), K, PLACES, SIZE)
+    target = centre_targets(jnp.asarray(objects), K, PLACES, SIZE)
     outputs = np.zeros((3, *PLACES, K + 4), np.float32)
     outputs[..., :K] = np.where(np.asarray(target.heat) == 1, 50.0, -50.0)
     for i in range(3):
@@ -97,7 +101,7 @@ def test_the_loss_is_least_where_the_outputs_say_the_objects():
                 outputs[i, y, x, K:] = [*target.offsets[i, j], *target.sizes[i, j]]
 
     def loss(x):
-        return centres.centre_loss(x, jnp.asarray(objects), SIZE).values
+        return centre_loss(x, jnp.asarray(objects), SIZE).values
 
     np.testing.assert_allclose(loss(jnp.asarray(outputs)), 0.0, atol=1e-5)
     for sure in (outputs, -outputs):
@@ -108,8 +112,8 @@ def test_the_loss_is_least_where_the_outputs_say_the_objects():
 def test_padding_changes_nothing():
     outputs = jnp.asarray(RNG.normal(size=(3, *PLACES, K + 4)), jnp.float32)
     more = np.concatenate([OBJECTS, np.tile(OBJECTS[2:, :1], (3, 4, 1))], axis=1)
-    few = centres.centre_loss(outputs, jnp.asarray(OBJECTS), SIZE)
-    many = centres.centre_loss(outputs, jnp.asarray(more), SIZE)
+    few = centre_loss(outputs, jnp.asarray(OBJECTS), SIZE)
+    many = centre_loss(outputs, jnp.asarray(more), SIZE)
     np.testing.assert_allclose(few.values, many.values, rtol=1e-6)
     np.testing.assert_array_equal(many.mask, 1.0)
 
@@ -118,9 +122,9 @@ def test_hidden_objects_teach_nothing():
     hidden = OBJECTS.copy()
     hidden[0, :, 4] = centres.HIDDEN_OBJECTS
     outputs = jnp.asarray(RNG.normal(size=(3, *PLACES, K + 4)), jnp.float32)
-    found = centres.centre_loss(outputs, jnp.asarray(hidden), SIZE)
+    found = centre_loss(outputs, jnp.asarray(hidden), SIZE)
     np.testing.assert_array_equal(found.mask, [0.0, 1.0, 1.0])
-    slope = jax.grad(lambda x: centres.centre_loss(x, jnp.asarray(hidden), SIZE).values.sum())
+    slope = jax.grad(lambda x: centre_loss(x, jnp.asarray(hidden), SIZE).values.sum())
     assert not bool(slope(outputs)[0].any()) and bool(slope(outputs)[2].any())
 
 
@@ -140,18 +144,18 @@ def test_a_fault_in_the_objects_is_seen_in_the_loss_of_its_image(row):
     objects = OBJECTS.copy()
     objects[1, 0] = row
     outputs = jnp.asarray(RNG.normal(size=(3, *PLACES, K + 4)), jnp.float32)
-    values = centres.centre_loss(outputs, jnp.asarray(objects), SIZE).values
+    values = centre_loss(outputs, jnp.asarray(objects), SIZE).values
     assert jnp.isnan(values).tolist() == [False, True, False]
 
 
 def test_a_box_that_leaves_the_image_is_asked_for_at_the_nearest_place():
     outside = np.array([[[-9, 3, -1, 7, 0]], [[1, 1, 999, 5, 2]], [[0, 0, 0, 0, -1]]], np.float32)
-    target = centres.centre_targets(jnp.asarray(outside), K, PLACES, SIZE)
+    target = centre_targets(jnp.asarray(outside), K, PLACES, SIZE)
     columns = np.asarray(target.places[:2, 0]) % PLACES[1]
     assert columns.tolist() == [0, PLACES[1] - 1]
     assert np.asarray(target.heat).max(axis=(1, 2, 3)).tolist() == [1, 1, 0]
     outputs = jnp.asarray(RNG.normal(size=(3, *PLACES, K + 4)), jnp.float32)
-    found = centres.centre_loss(outputs, jnp.asarray(outside), SIZE)
+    found = centre_loss(outputs, jnp.asarray(outside), SIZE)
     assert bool(jnp.isfinite(found.values).all()) and found.mask.tolist() == [1, 1, 1]
 
 

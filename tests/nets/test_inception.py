@@ -87,6 +87,7 @@ def test_names_of_the_published_port():
     assert names["Mixed_7c.branch_pool.conv.weight"] == (192, 2048, 1, 1)
 
 
+@pytest.mark.slow
 def test_every_array_goes_to_its_place(state):
     tracked = {**state, "Conv2d_1a_3x3.bn.num_batches_tracked": np.array(0)}
     params = inception_params(tracked)
