@@ -238,6 +238,8 @@ def arm(text: str, method: str, *, after: str = "", **options: Any) -> Arm:
 ARMS = {
     "source": arm("source only", "source"),
     "dann": arm("DANN", "dann"),
+    "dann_weak": arm("DANN, lambda to 0.1", "dann", weight=0.1),
+    "mmd": arm("MMD", "mmd"),
     "adda": arm("ADDA", "adda", after="source", learning_rate=2e-4),
     "mcd": arm("MCD, n = 4", "mcd"),
     "cdan": arm("CDAN+E", "cdan"),
