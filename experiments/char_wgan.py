@@ -117,18 +117,19 @@ def tabulate(config: Config, cells: tables.Cells) -> str:
     return f"{title}\n\n{tables.markdown(header, rows)}\n\nJS in bits, to the held-out lines."
 
 
-def arms(width: int, blocks: int) -> dict[str, Arm]:
+def arms(width: int, blocks: int, repeats: int) -> dict[str, Arm]:
     """The critic with its penalty, and the game without."""
+    critic = Settings(width, blocks, disc_repeats=repeats)
     plain = Settings(width, blocks, penalty=0.0, disc_repeats=1, learning_rate=2e-4, b2=0.999)
     return {
-        "wgan_gp": Arm(build, Settings(width, blocks), "WGAN-GP"),
+        "wgan_gp": Arm(build, critic, f"WGAN-GP, {repeats} critic steps"),
         "non_saturating": Arm(build, plain, "non-saturating, one step each"),
     }
 
 
 CONFIG = Config(
     name="char_wgan",
-    arms=arms(512, 5),
+    arms=arms(512, 5, 5),
     evaluate=evaluate,
     tabulate=tabulate,
     data="text:numbers",
@@ -140,18 +141,20 @@ CONFIG = Config(
     save_every=5_000,
     sample_every=5_000,
     feature_steps=0,
+    relations_every=0,
     about="a day on a GPU",
     presets={
         "smoke": {
             "only": ("wgan_gp",),
             **{"steps": 2, "seeds": 1, "log_every": 1, "save_every": 2, "sample_every": 2},
             **{"data": "text:sums", "batch_size": 8, "about": "a minute"},
-            "arms": arms(4, 1),
+            "arms": arms(4, 1, 1),
             "evaluate": functools.partial(evaluate, count=100),
         },
         "cpu": {
-            "arms": arms(32, 2),
-            **{"steps": 3_000, "seeds": 1, "sample_every": 1_000, "save_every": 1_000},
+            "arms": arms(32, 2, 2),
+            **{"steps": 3_000, "seeds": 1, "batch_size": 32},
+            **{"log_every": 100, "sample_every": 1_000, "save_every": 1_000},
             "about": "20 minutes of one CPU core",
         },
         "paper": {},

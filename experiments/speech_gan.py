@@ -246,6 +246,7 @@ CONFIG = Config(
     save_every=1_000,
     sample_every=2_000,
     feature_steps=0,
+    relations_every=0,
     about="a day on 2 CPU cores, an hour on a GPU",
     presets={
         "smoke": {
