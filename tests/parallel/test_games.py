@@ -55,6 +55,8 @@ def test_eight_devices_agree_with_one(name, mode):
             "judged_maps",
             "ali",
             "mended",
+            "coupled_pair",
+            "through_a_code",
             "aligned",
             "separated",
         ),
