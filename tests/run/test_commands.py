@@ -1,5 +1,6 @@
 """gan-mtl on a finished run: sample, evaluate, report, list, and two folders of pictures."""
 
+import functools
 import json
 
 import numpy as np
@@ -33,7 +34,9 @@ def test_report_and_list(semi_run, capsys):
     assert str(semi_run) in out and "test_accuracy" in out
 
 
-def test_two_folders_of_pictures_are_scored(tmp_path, capsys):
+def test_two_folders_of_pictures_are_scored(tmp_path, capsys, monkeypatch):
+    briefly = functools.partial(commands.train_features, steps=40)
+    monkeypatch.setattr(commands, "train_features", lambda data, _: briefly(data, tmp_path))
     digits = data.load("digits")
     for name, split in (("reals", digits.test), ("fakes", digits.train)):
         np.savez(tmp_path / f"{name}.npz", images=split.images[:60], labels=split.labels[:60])
