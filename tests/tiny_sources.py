@@ -56,6 +56,7 @@ CONFIG = Config(
     log_every=2,
     save_every=2,
     sample_every=4,
+    feature_steps=8,
     relations_every=2,
     fraction=0.5,
 )
