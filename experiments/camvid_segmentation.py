@@ -75,12 +75,17 @@ class Settings:
     """Blocks of a stage."""
     decoder: int = 64
     """Channels of the heads' decoders."""
-    crop: tuple[int, int] = (96, 128)
+    crop: tuple[int, int] = (144, 192)
     """Height and width of what training sees of a picture; multiples of 4."""
+    zoom: tuple[float, float] = (0.8, 1.6)
+    """How much larger training sees a picture, at least and at most."""
     colors: bool = True
     """Whether training changes brightness, saturation and contrast at random (DiffAugment's
     "color")."""
-    balance: float = 0.5
+    standardised: bool = True
+    """Whether the trunk sees every picture with mean 0 and variance 1 by channel, in whatever light
+    it was taken (SegNet normalises contrast locally)."""
+    balance: float = 0.0
     """Power of the pixels' weights: 0 counts all alike, 1 is SegNet's."""
     learning_rate: float = 3e-3
     """The peak, after a fifth of the steps, of one cosine up and down."""
@@ -92,9 +97,10 @@ class Settings:
 def build(settings: Settings, spec: Spec) -> Game:
     """A pyramid with a head of classes, and what the arm has beside it."""
     norm = "batch"
-    trunk = nets.ResNetPyramid(
+    pyramid = nets.ResNetPyramid(
         settings.widths, (settings.depth,) * len(settings.widths), "large", norm
     )
+    trunk = nets.standardised(linen(pyramid)) if settings.standardised else linen(pyramid)
     weights = jnp.asarray(MEDIAN_FREQUENCY) ** settings.balance
     head = nets.DenseHead(len(NAMES), 4, settings.decoder, norm)
     tasks = [segmentation_task(linen(head), class_weights=weights)]
@@ -107,7 +113,7 @@ def build(settings: Settings, spec: Spec) -> Game:
         segan = settings.critic == "segan"
         disc = nets.MapDiscriminator(outputs="features" if segan else "logits", spectral=segan)
         game = segmentation_adversary(
-            linen(trunk),
+            trunk,
             tuple(tasks),
             linen(disc),
             Optimizers(gen=optimizer, disc=optax.adam(settings.disc_rate, b1=0.5)),
@@ -116,13 +122,22 @@ def build(settings: Settings, spec: Spec) -> Game:
             tau=settings.tau,
         )
     else:
-        game = multitask(linen(trunk), tuple(tasks), optimizer)
-    return augmented(game, functools.partial(seen, size=settings.crop, colors=settings.colors))
+        game = multitask(trunk, tuple(tasks), optimizer)
+    return augmented(
+        game,
+        functools.partial(seen, size=settings.crop, zoom=settings.zoom, colors=settings.colors),
+    )
 
 
-def seen(batch: Batch, context: Context, size: tuple[int, int], colors: bool) -> Batch:
-    """What training sees: a window of every picture, mirrored or not, in other colours."""
-    batch = crop_and_flip(batch, context, size=size)
+def seen(
+    batch: Batch,
+    context: Context,
+    size: tuple[int, int],
+    zoom: tuple[float, float],
+    colors: bool,
+) -> Batch:
+    """What training sees: a window of every picture, zoomed, mirrored or not, in other colours."""
+    batch = crop_and_flip(batch, context, size=size, zoom=zoom)
     if not colors:
         return batch
     return {**batch, "images": diff_augment(batch["images"], context, ("color",))}
@@ -178,7 +193,7 @@ ARMS = {
 
 def whole(arm: Arm) -> Arm:
     """The arm with ResNet-18 on whole pictures."""
-    large = {"widths": (64, 128, 256, 512), "depth": 2, "decoder": 128, "crop": (180, 240)}
+    large = {"widths": (64, 128, 256, 512), "depth": 2, "decoder": 128, "crop": (144, 192)}
     return replace(arm, settings=replace(arm.settings, **large))
 
 
@@ -194,9 +209,9 @@ CONFIG = Config(
     evaluate=evaluate,
     tabulate=tabulate,
     data="camvid",
-    steps=1_800,
+    steps=3_600,
     seeds=3,
-    batch_size=8,
+    batch_size=4,
     log_every=100,
     save_every=900,
     sample_every=0,

@@ -7,6 +7,7 @@ and all rows of a turn, tasks and adversaries, have to see the same.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 
 import jax
@@ -45,9 +46,13 @@ def crop_and_flip(
     *,
     size: tuple[int, int],
     flip: bool = True,
+    zoom: tuple[float, float] = (1.0, 1.0),
     entries: tuple[str, ...] = ("images", "mask"),
 ) -> Batch:
     """A window of every example, anywhere in it, mirrored left to right half of the time.
+
+    With a zoom z, by lot, log-uniform, the window is size / z and is resampled to `size`: floats
+    between the four nearest pixels, integers (classes of pixels) from the nearest one.
 
     Args:
         batch: with arrays [n, h, w, ...] under `entries`, of one h and w; the rest stays, so that
@@ -55,14 +60,18 @@ def crop_and_flip(
         context: the draws belong to the global examples.
         size: height and width of the window; that of the images is no crop.
         flip: whether there are mirrored ones.
+        zoom: least and largest z; (1, 1) cuts pixels as they are.
         entries: what is cut and mirrored together.
 
     Raises:
         ValueError: for an entry that is not there, entries of unlike sizes, a window that does not
-            fit.
+            fit, a zoom out of order.
     """
     h, w = _common_size(batch, entries, size)
     n = batch[entries[0]].shape[0]
+    if zoom != (1.0, 1.0):
+        _check_zoom(zoom, size, (h, w))
+        return {**batch, **_zoomed(batch, context, size, flip, zoom, entries)}
     top = draws.integers(n, h - size[0] + 1, context.fold("top"))
     left = draws.integers(n, w - size[1] + 1, context.fold("left"))
     mirrored = draws.integers(n, 2, context.fold("flip")) * flip
@@ -74,6 +83,50 @@ def crop_and_flip(
 
     cut = {name: jax.vmap(one)(jnp.asarray(batch[name]), top, left, mirrored) for name in entries}
     return {**batch, **cut}
+
+
+def _zoomed(
+    batch: Batch,
+    context: Context,
+    size: tuple[int, int],
+    flip: bool,
+    zoom: tuple[float, float],
+    entries: tuple[str, ...],
+) -> Batch:
+    """The entries seen through windows of other sizes."""
+    n, h, w = batch[entries[0]].shape[:3]
+    bounds = (math.log(zoom[0]), math.log(zoom[1]))
+    z = jnp.exp(draws.uniform(n, (), context.fold("zoom"), *bounds))
+    mirrored = draws.integers(n, 2, context.fold("flip")) * flip
+
+    def places(room: int, wanted: int, axis: str) -> Array:
+        """Where [n, wanted] the window's pixels lie on an axis of the image, 0 .. room - 1."""
+        start = draws.uniform(n, (), context.fold(axis)) * (room - wanted / z)
+        found = start[:, None] + (jnp.arange(wanted) + 0.5)[None] / z[:, None] - 0.5
+        return jnp.clip(found, 0, room - 1)
+
+    rows, columns = places(h, size[0], "top"), places(w, size[1], "left")
+    columns = jnp.where(mirrored[:, None] == 1, columns[:, ::-1], columns)
+
+    def one(x: Array, rows: Array, columns: Array) -> Array:
+        if not jnp.issubdtype(x.dtype, jnp.floating):
+            return x[jnp.rint(rows).astype(int)[:, None], jnp.rint(columns).astype(int)[None]]
+        down, right = (
+            jnp.maximum(1 - jnp.abs(at[:, None] - jnp.arange(room)[None]), 0).astype(x.dtype)
+            for at, room in ((rows, h), (columns, w))
+        )
+        return jnp.einsum("ih,hw...,jw->ij...", down, x, right)
+
+    return {name: jax.vmap(one)(jnp.asarray(batch[name]), rows, columns) for name in entries}
+
+
+def _check_zoom(zoom: tuple[float, float], size: tuple[int, int], room: tuple[int, int]) -> None:
+    least = max(wanted / there for wanted, there in zip(size, room, strict=True))
+    if not least <= zoom[0] <= zoom[1]:
+        raise ValueError(
+            f"crop_and_flip: zoom={zoom}; give the least z first, at least {least:.3g}, at which "
+            f"size={size} is the whole image of {room[0]}x{room[1]} pixels."
+        )
 
 
 def _common_size(batch: Batch, entries: tuple[str, ...], size: tuple[int, int]) -> tuple[int, int]:

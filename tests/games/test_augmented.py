@@ -45,10 +45,29 @@ def test_without_flip_the_whole_size_is_the_identity():
         np.testing.assert_array_equal(found[name], value)
 
 
-def test_draws_belong_to_examples():
-    whole = crop_and_flip(batch(8), CONTEXT, size=(3, 4))
+def test_zoomed_windows_are_resampled_and_masks_are_of_the_nearest_pixel():
+    found = jax.jit(lambda b: crop_and_flip(b, CONTEXT, size=(3, 4), zoom=(0.75, 2.0)))(batch())
+    images, mask = np.asarray(found["images"], np.float64), np.asarray(found["mask"])
+    rows, columns = images[:, :, :1, 0], images[:, :1, :, 1]
+    # Between four pixels of a ramp lies the place itself: what is seen says where it was.
+    np.testing.assert_allclose(images[..., 0], rows + 0 * columns, atol=1e-5)
+    np.testing.assert_allclose(images[..., 1], columns + 0 * rows, atol=1e-5)
+    steps = np.diff(rows[:, :, 0], axis=1)
+    z = 1 / steps.max(axis=1)  # the edge's pixels are repeated where a window ends between them
+    assert (0.75 - 1e-5 < z).all() and (z < 2 + 1e-5).all() and z.min() < 1 < 1.5 < z.max()
+    sure = np.abs(images % 1 - 0.5).min(axis=-1) > 1e-3
+    nearest = np.rint(images[..., 0]) * W + np.rint(images[..., 1])
+    np.testing.assert_array_equal(mask[sure], nearest[sure])
+    assert mask.dtype == np.uint8 and sure.mean() > 0.9
+    assert images[..., 0].min() == 0 and images[..., 0].max() == H - 1
+    assert 0.3 < (np.diff(columns[:, 0], axis=1)[:, 1] < 0).mean() < 0.7
+
+
+@pytest.mark.parametrize("zoom", [(1.0, 1.0), (0.8, 1.5)])
+def test_draws_belong_to_examples(zoom):
+    whole = crop_and_flip(batch(8), CONTEXT, size=(3, 4), zoom=zoom)
     part = {k: v[1::2] for k, v in batch(8).items()}
-    second = crop_and_flip(part, CONTEXT._replace(stride=2, offset=1), size=(3, 4))
+    second = crop_and_flip(part, CONTEXT._replace(stride=2, offset=1), size=(3, 4), zoom=zoom)
     np.testing.assert_array_equal(second["images"], whole["images"][1::2])
 
 
@@ -75,3 +94,6 @@ def test_what_cannot_be_cut_is_refused_by_name():
     for size in ((6, 4), (0, 4)):
         with pytest.raises(ValueError, match=r"is no window of images of 5x7 pixels"):
             crop_and_flip(batch(), CONTEXT, size=size)
+    for zoom in ((0.5, 1.0), (1.5, 1.2)):
+        with pytest.raises(ValueError, match=r"least z first, at least 0.6, .* 5x7 pixels"):
+            crop_and_flip(batch(), CONTEXT, size=(3, 4), zoom=zoom)
