@@ -225,6 +225,9 @@ def check(config: Config) -> None:
             )
 
 
+LEFT_OUT = ("presets", "parent")  # of a config's record
+
+
 def to_json(value: Any) -> Any:
     """A config as plain data: functions by module and name, partials with their arguments.
 
@@ -233,7 +236,7 @@ def to_json(value: Any) -> Any:
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {k: v for k, v in fields.items() if k not in ("presets", "parent")}
+        return {k: v for k, v in fields.items() if k not in LEFT_OUT}
     if isinstance(value, functools.partial):
         return {
             "partial": to_json(value.func),
@@ -281,6 +284,25 @@ def config_hash(config: Config) -> str:
     """The first 12 hexadecimal digits of the SHA-256 of the binding part of a config's record."""
     text = json.dumps(binding(to_json(config)), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def completed(record: Mapping[str, Any], config: Config) -> dict[str, Any]:
+    """A record with what `Config` and `Arm` got after it was written, at the defaults.
+
+    Defaults of new fields of these two leave runs as they were. An experiment's `Settings` are not
+    completed: there a new default may well change what is computed.
+    """
+    arms = {
+        name: {**_defaults(config.arms[name]), **arm} if name in config.arms else arm
+        for name, arm in record["arms"].items()
+    }
+    return {**_defaults(config), **record, "arms": arms}
+
+
+def _defaults(value: Config | Arm) -> dict[str, Any]:
+    fields = (f for f in dataclasses.fields(value) if f.default is not dataclasses.MISSING)
+    found = {f.name: json.loads(json.dumps(to_json(f.default))) for f in fields}
+    return {k: v for k, v in found.items() if k not in LEFT_OUT}
 
 
 def differences(old: Any, new: Any, path: str = "") -> list[str]:

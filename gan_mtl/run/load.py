@@ -15,7 +15,7 @@ import numpy as np
 
 from gan_mtl import parallel
 from gan_mtl.run import checkpoints
-from gan_mtl.run.config import Arm, Config, Spec, differences, to_json
+from gan_mtl.run.config import Arm, Config, Spec, completed, differences, to_json
 from gan_mtl.run.evaluate import evaluator
 from gan_mtl.run.loop import first_key
 from gan_mtl.types import MEMORY, Context, Game, PyTree, TrainState
@@ -59,7 +59,7 @@ def rebuild(folder: pathlib.Path) -> tuple[Config, dict[str, Any]]:
     module = importlib.import_module(record["module"])
     config = parse(module.CONFIG, record["argv"]).config
     now = json.loads(json.dumps(to_json(config)))
-    differing = differences(record["config"], now)
+    differing = differences(completed(record["config"], config), now)
     if differing:
         raise ValueError(
             f"{record['module']} no longer gives the config of {str(folder)!r}; it differs in\n  "

@@ -18,7 +18,7 @@ import jax
 
 from gan_mtl import data
 from gan_mtl.data import Dataset
-from gan_mtl.run.config import Config, binding, differences, to_json
+from gan_mtl.run.config import Config, binding, completed, differences, to_json
 from gan_mtl.run.whole import write
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn")
@@ -61,7 +61,8 @@ def claim(config: Config, origin: Origin, workdir: pathlib.Path) -> None:
                 f"{str(path)!r} is damaged ({error}): put the file of another copy of the run in "
                 "its place, or use another --workdir."
             ) from error
-        differing = differences(binding(old["config"]), binding(json.loads(json.dumps(record))))
+        there = completed(old["config"], config)
+        differing = differences(binding(there), binding(json.loads(json.dumps(record))))
         if differing:
             raise ValueError(
                 f"workdir={str(workdir)!r} holds a study of another config; it differs in\n  "

@@ -54,7 +54,7 @@ def test_zoomed_windows_are_resampled_and_masks_are_of_the_nearest_pixel():
     np.testing.assert_allclose(images[..., 1], columns + 0 * rows, atol=1e-5)
     steps = np.diff(rows[:, :, 0], axis=1)
     z = 1 / steps.max(axis=1)  # the edge's pixels are repeated where a window ends between them
-    assert (0.75 - 1e-5 < z).all() and (z < 2 + 1e-5).all() and z.min() < 1 < 1.5 < z.max()
+    assert (z > 0.75 - 1e-5).all() and (z < 2 + 1e-5).all() and z.min() < 1 < 1.5 < z.max()
     sure = np.abs(images % 1 - 0.5).min(axis=-1) > 1e-3
     nearest = np.rint(images[..., 0]) * W + np.rint(images[..., 1])
     np.testing.assert_array_equal(mask[sure], nearest[sure])

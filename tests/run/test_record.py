@@ -41,6 +41,24 @@ def test_a_folder_is_the_same_study_s_again_and_no_other_s(tmp_path):
     assert (tmp_path / "config.json").read_text() == before
 
 
+def test_fields_that_came_after_a_record_are_at_their_defaults_but_not_those_of_settings(tmp_path):
+    record.claim(CONFIG, ORIGIN, tmp_path)
+    path = tmp_path / "config.json"
+    written = json.loads(path.read_text())
+    del written["config"]["accumulate"], written["config"]["arms"]["semi"]["text"]
+    written["config"]["arms"]["constant"].pop("after")
+    path.write_text(json.dumps(written))
+    with pytest.raises(ValueError, match=r"arms\.semi\.text: '' -> 'semi-supervised GAN'"):
+        record.claim(CONFIG, ORIGIN, tmp_path)
+    written["config"]["arms"]["semi"]["text"] = CONFIG.arms["semi"].text
+    path.write_text(json.dumps(written))
+    record.claim(CONFIG, ORIGIN, tmp_path)
+    del written["config"]["arms"]["semi"]["settings"]["explode_at"]
+    path.write_text(json.dumps(written))
+    with pytest.raises(ValueError, match=r"semi\.settings\.explode_at: '\(absent\)' -> -1"):
+        record.claim(CONFIG, ORIGIN, tmp_path)
+
+
 def test_a_damaged_record_and_a_place_that_is_no_folder_are_named(tmp_path):
     (tmp_path / "config.json").write_text('{"config": ')
     with pytest.raises(ValueError, match=r"config\.json' is damaged"):
