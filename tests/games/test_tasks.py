@@ -206,7 +206,7 @@ def test_a_class_task_reads_the_labelled_batch_or_masks_hidden_labels():
     whole = class_task(linear(CLASSES), labelled=False, name="digit", weight=2.0)
     assert (whole.source, whole.targets, whole.group) == ("images", "labels", "heads/digit")
     logits = np.random.default_rng(0).normal(size=(4, CLASSES))
-    (values, mask), accuracy = judge(
+    (values, mask), accuracy, _ = judge(
         whole, jnp.asarray(logits, jnp.float32), jnp.array([3, -1, 0, -1])
     )
     assert mask is not None and accuracy is not None and accuracy.mask is mask
