@@ -102,6 +102,7 @@ def test_records_are_plain_data_that_json_gives_back():
         "settings": {"rate": 0.25},
         "text": "",
         "fit": None,
+        "after": "",
     }
     assert to_json(Spec((2, 2, 1), 3, (0.0, 1.0), 6)) == {
         "image_shape": [2, 2, 1],
