@@ -72,9 +72,7 @@ def test_targets_are_those_of_loops_over_objects():
 
 def test_the_loss_is_the_sum_over_places_by_the_number_of_objects():
     outputs = RNG.normal(size=(3, *PLACES, K + 4))
-    found = centre_loss(
-        jnp.asarray(outputs, jnp.float32), jnp.asarray(OBJECTS), SIZE
-    ).values
+    found = centre_loss(jnp.asarray(outputs, jnp.float32), jnp.asarray(OBJECTS), SIZE).values
     for i, objects in enumerate(OBJECTS):
         heat, rows = by_hand(objects)
         p = 1 / (1 + np.exp(-outputs[i, ..., :K]))
