@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import zoo
+from marks import slow
 
 from gan_mtl import audit, table
 from gan_mtl.run import checkpoints
@@ -36,7 +37,14 @@ def bits(state):
     return [np.asarray(x).tobytes() for x in jax.tree.leaves(jax.device_get(state))]
 
 
-@pytest.fixture(scope="module", params=sorted(zoo.GAMES))
+# Games made like another one of the zoo, whose quick tests are those of their own files.
+ALIKE = (
+    *("ali", "classifier", "confused", "cycled", "rotation_gan", "second_phase"),
+    *("shared_embedding", "sigma_vae", "through_a_code"),
+)
+
+
+@pytest.fixture(scope="module", params=[*sorted(set(zoo.GAMES) - set(ALIKE)), *slow(*ALIKE)])
 def run(request):
     """Every game in turn, a few compiled steps of it."""
     game = zoo.game(request.param)
