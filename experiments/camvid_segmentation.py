@@ -18,7 +18,7 @@ Asked for: at least 40 % mIoU and 80 % of pixels with `--preset cpu`. Measured: 
 segmentation alone, one seed, 15 minutes of a core.
 
 Run:    python -m experiments.camvid_segmentation --data-dir DIR --preset cpu
-Check:  --smoke     See: --dry-run     ResNet-18, whole pictures, 300 epochs: --preset paper
+Check:  --smoke     See: --dry-run     ResNet-18, 300 epochs: --preset paper
 """
 
 from __future__ import annotations
@@ -191,10 +191,10 @@ ARMS = {
 }
 
 
-def whole(arm: Arm) -> Arm:
-    """The arm with ResNet-18 on whole pictures."""
-    large = {"widths": (64, 128, 256, 512), "depth": 2, "decoder": 128, "crop": (144, 192)}
-    return replace(arm, settings=replace(arm.settings, **large))
+def large(arm: Arm) -> Arm:
+    """The arm with ResNet-18."""
+    sizes = {"widths": (64, 128, 256, 512), "depth": 2, "decoder": 128, "crop": (144, 192)}
+    return replace(arm, settings=replace(arm.settings, **sizes))
 
 
 def tiny(arm: Arm) -> Arm:
@@ -227,7 +227,7 @@ CONFIG = Config(
         },
         "cpu": {},
         "paper": {
-            "arms": {name: whole(arm) for name, arm in ARMS.items()},
+            "arms": {name: large(arm) for name, arm in ARMS.items()},
             **{"steps": 11_000, "batch_size": 10, "save_every": 1_000},
             "about": "hours on a GPU",
         },
