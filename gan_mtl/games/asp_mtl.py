@@ -139,7 +139,8 @@ def _losses(plan: _Plan, variables: Variables, batch: Batch, context: Context) -
         images = batch[task.source]
         (shared, own), variables = _encode(plan, task, variables, images, context)
         known = {task.source: jnp.concatenate([shared, own], axis=-1)}
-        played, variables = tasks_lib.play(task, _no_trunk, known, variables, batch, context)
+        features = functools.partial(_both, plan, task)
+        played, variables = tasks_lib.play(task, features, known, variables, batch, context)
         losses[task.name] = played.loss
         if played.accuracy is not None:
             metrics[f"{task.name}_accuracy"] = played.accuracy
@@ -168,8 +169,12 @@ def _encode(
     return (_flat(shared), _flat(own)), variables
 
 
-def _no_trunk(variables: Variables, images: Array, context: Context):
-    raise NotImplementedError("the features are known")  # `_check` lets no other task in
+def _both(
+    plan: _Plan, task: Task, variables: Variables, images: Array, context: Context
+) -> tuple[Array, Variables]:
+    """What a task's head sees."""
+    pair, variables = _encode(plan, task, variables, images, context)
+    return jnp.concatenate(pair, axis=-1), variables
 
 
 def _predictions(plan: _Plan) -> dict[str, Any]:
@@ -186,8 +191,7 @@ def _features(plan: _Plan, task: Task, which: int, variables: Variables, images,
 
 
 def _logits(plan: _Plan, task: Task, variables: Variables, images: Array, context: Context):
-    pair, variables = _encode(plan, task, variables, images, context)
-    both = jnp.concatenate(pair, axis=-1)
+    both, variables = _both(plan, task, variables, images, context)
     return variables.apply(task.head, task.group, both, context=context.fold(task.name))[0]
 
 
