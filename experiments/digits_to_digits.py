@@ -4,7 +4,8 @@ Two protocols share one name and are kept apart: all training images (`--preset 
 2,000 of MNIST and 1,800 of USPS, drawn by lot (`--preset p1`). The target's own test split is what
 is scored, never the images that adaptation sees. USPS is the packing of 7,291 and 2,007 pictures of
 16x16, resized to 28x28 (CoGAN's, of 7,438 and 1,860 at 28x28, is what most papers have); MNIST-M
-has 18,000 of its 60,000 training images here. Published values are of other networks and packings.
+has 18,000 of its 60,000 training images here. Published values are of other networks and packings,
+and but for VADA's and DANN's on MNIST-M were read in tables of later papers that quote them.
 
 What moves the number of one algorithm by tens of points is known, and printed with every row:
 optimizer; dropout or batch normalisation in the trunk; whether lambda scales the domain
