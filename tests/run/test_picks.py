@@ -32,6 +32,33 @@ def test_the_last_step_the_pick_and_the_oracle_differ():
     assert picks.oracle(CELLS, ["b"]) == {0: picks.Pick("b", 1, 0.9)}
 
 
+def test_every_validator_prefers_a_model_that_is_sure_and_right():
+    """Values of the metrics themselves, of which some are best high and some low."""
+    draw = np.random.default_rng(0)
+    classes, weights = np.arange(60) % 3, draw.uniform(0.5, 1.5, 60)
+    right = 6.0 * np.eye(3)[classes] + 0.1 * draw.normal(size=(60, 3))
+    doubtful = 0.5 * np.eye(3)[classes] + 0.5 * draw.normal(size=(60, 3))
+
+    def seen(step, logits):
+        p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        losses = -np.log(p[np.arange(60), classes])
+        return line(
+            step,
+            0.5,
+            information=metrics.information_maximisation(logits),
+            entropy=metrics.mean_entropy(logits),
+            snd=metrics.soft_neighbourhood_density(p),
+            weighted_risk=metrics.importance_weighted_risk(losses, weights),
+            dev=metrics.deep_embedded_validation(losses, weights),
+            source_accuracy=metrics.accuracy(classes, logits.argmax(axis=1)),
+        )
+
+    cells = [cell("a", 0, seen(1, doubtful), seen(2, right), seen(3, doubtful))]
+    assert {by: picks.picked(cells, ["a"], by)[0].step for by in picks.BEST} == dict.fromkeys(
+        picks.BEST, 2
+    )
+
+
 def test_a_pick_over_methods_is_of_seeds_that_all_have_and_ties_go_to_the_first():
     assert picks.picked(CELLS, ["a", "b"]) == {0: picks.Pick("a", 2, 0.6)}
     assert picks.oracle(CELLS, ["a", "b"]) == {0: picks.Pick("b", 1, 0.9)}
