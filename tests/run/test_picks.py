@@ -37,7 +37,7 @@ def test_every_validator_prefers_a_model_that_is_sure_and_right():
     draw = np.random.default_rng(0)
     classes, weights = np.arange(60) % 3, draw.uniform(0.5, 1.5, 60)
     right = 6.0 * np.eye(3)[classes] + 0.1 * draw.normal(size=(60, 3))
-    doubtful = 0.5 * np.eye(3)[classes] + 0.5 * draw.normal(size=(60, 3))
+    doubtful = 0.5 * np.eye(3)[classes] + 2.0 * draw.normal(size=(60, 3))
 
     def seen(step, logits):
         p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
