@@ -244,7 +244,7 @@ def _look(asked: Look) -> None:
     of = Cell(cell["arm"], cell["labels"], cell["seed"], asked.run)
     seen = visible_data(load_data(loaded.config), of, loaded.config.fraction)
     folder, variables = asked.out or asked.run, variables_of(loaded.state)
-    heads = predictions.drawn(loaded.game, seen)
+    heads = [*predictions.drawn(loaded.game, seen), *predictions.repaired(loaded.game)]
     generates = loaded.game.sample is not None
     paths = []
     if generates or not heads:

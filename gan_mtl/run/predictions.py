@@ -1,7 +1,8 @@
 """Pictures of what heads on maps say, beside what is true; they follow from the heads' names.
 
 `presence`, `detection`, `segmentation`, `reconstruction` and `depth` (`games.vision_tasks`) are
-drawn over the first test images, each in a PNG file of its own in `predictions/` of a run.
+drawn over the first test images, each in a PNG file of its own in `predictions/` of a run; what a
+game repairs (`games.repair`) stands below the damaged images, a file for every corruption.
 """
 
 from __future__ import annotations
@@ -53,6 +54,12 @@ def drawn(game: Game, dataset: Dataset) -> list[str]:
     return [name for name, (target, _) in HEADS.items() if name in game.predict and target in there]
 
 
+def repaired(game: Game) -> list[str]:
+    """The corruptions that a game repairs, by name."""
+    end = "/repaired"
+    return [name.removesuffix(end) for name in game.predict if name.endswith(end)]
+
+
 def write(
     folder: pathlib.Path,
     game: Game,
@@ -61,7 +68,7 @@ def write(
     value_range: tuple[float, float],
     caption: str = "",
 ) -> list[pathlib.Path]:
-    """Writes `predictions/<head>.png` for every head that is drawn; returns the paths.
+    """Writes `<head>.png` for every head that is drawn, and what is repaired; returns the paths.
 
     Args:
         folder: of a run.
@@ -74,13 +81,20 @@ def write(
     shown = Shown(test.images[:SHOWN], targets, dataset.label_names, value_range)
     for name in drawn(game, dataset):
         outputs = np.asarray(predict(name, test.images[:BATCH]))[:SHOWN]
-        rows = HEADS[name][1](shown, outputs)
-        text = f"{name}, {caption}" if caption else name
-        picture = images.grid(
-            rows.pictures, len(shown.images), row_labels=rows.labels, caption=text
-        )
-        found.append(images.write_png(folder / FOLDER / f"{name}.png", picture))
+        found.append(_put(folder, name, HEADS[name][1](shown, outputs), caption))
+    for name in repaired(game):
+        stages = (f"{name}/{what}" for what in ("damaged", "repaired"))
+        outputs = [np.asarray(predict(stage, test.images[:BATCH]))[:SHOWN] for stage in stages]
+        found.append(_put(folder, f"repaired-{name}", _repairs(shown, outputs), caption))
     return found
+
+
+def _put(folder: pathlib.Path, name: str, rows: Rows, caption: str) -> pathlib.Path:
+    text = f"{name}, {caption}" if caption else name
+    picture = images.grid(
+        rows.pictures, len(rows.pictures) // len(rows.labels), row_labels=rows.labels, caption=text
+    )
+    return images.write_png(folder / FOLDER / f"{name}.png", picture)
 
 
 def presence(shown: Shown, logits: np.ndarray) -> Rows:
@@ -141,14 +155,27 @@ def segmentation(shown: Shown, logits: np.ndarray) -> Rows:
 def reconstruction(shown: Shown, outputs: np.ndarray) -> Rows:
     """Image, what the head makes of it, and the size of the difference."""
     low, high = shown.value_range
-    unit = ((outputs - low) / (high - low)).clip(0, 1)
     apart = np.abs(to_float(shown.images, low, high) - outputs).mean(axis=-1) / (high - low)
     rows = (
         np.broadcast_to(shown.images, (*shown.images.shape[:3], 3)),
-        np.broadcast_to(np.rint(255 * unit).astype(np.uint8), (*unit.shape[:3], 3)),
+        _coloured(shown, outputs),
         drawings.shades(apart, 0.0, 1.0),
     )
     return _stacked(("image", "predicted", "difference"), rows)
+
+
+def _repairs(shown: Shown, outputs: Sequence[np.ndarray]) -> Rows:
+    """Image, the damaged one, the repaired one."""
+    whole = np.broadcast_to(shown.images, (*shown.images.shape[:3], 3))
+    rows = (whole, *(_coloured(shown, x) for x in outputs))
+    return _stacked(("image", "damaged", "repaired"), rows)
+
+
+def _coloured(shown: Shown, outputs: np.ndarray) -> np.ndarray:
+    """Images of the game's range as uint8 [n, h, w, 3]."""
+    low, high = shown.value_range
+    unit = ((outputs - low) / (high - low)).clip(0, 1)
+    return np.broadcast_to(np.rint(255 * unit).astype(np.uint8), (*unit.shape[:3], 3))
 
 
 def depth(shown: Shown, outputs: np.ndarray) -> Rows:

@@ -122,3 +122,23 @@ def test_tags_that_are_not_there_are_red(shown):
         for p in (right.pictures, wrong.pictures, none.pictures)
     ]
     assert red == [False, True, True]
+
+
+def test_what_a_game_repairs_stands_below_what_was_damaged(tmp_path):
+    damaged = np.where(np.arange(SIDE)[:, None, None] < 8, IMAGES / 255, 0.0).astype(np.float32)
+    outputs = {"noise/damaged": damaged, "noise/repaired": (IMAGES / 255).astype(np.float32)}
+    played = game("noise/damaged", "noise/hole", "noise/repaired")
+    assert predictions.repaired(played) == ["noise"]
+    (path,) = predictions.write(
+        tmp_path, played, lambda name, images: outputs[name], dataset(), (0.0, 1.0)
+    )
+    assert path.name == "repaired-noise.png"
+    rows = predictions._repairs(
+        predictions.Shown(IMAGES[:2], {}, (), (0.0, 1.0)), [x[:2] for x in outputs.values()]
+    )
+    assert rows.labels == ("image", "damaged", "repaired")
+    whole, below, mended = np.split(rows.pictures, 3)
+    np.testing.assert_array_equal(whole, mended)
+    half = whole.shape[1] // 2
+    np.testing.assert_array_equal(whole[:, :half], below[:, :half])
+    assert not below[:, half:].any()
