@@ -162,15 +162,21 @@ def _fitted(wave: np.ndarray, length: int) -> np.ndarray:
 
 
 def _stretched(front_end: FrontEnd, wave: np.ndarray, columns: int) -> np.ndarray:
-    """A log-mel spectrum [mels, columns], linearly between the columns that there are."""
+    """A log-mel spectrum [mels, columns]."""
     whole = -(-len(wave) // front_end.hop) * front_end.hop
-    found = np.asarray(audio.log_mel(front_end, _fitted(wave, whole)))
-    count = found.shape[1]
+    return stretched(np.asarray(audio.log_mel(front_end, _fitted(wave, whole))), columns)
+
+
+def stretched(
+    spectra: Float[np.ndarray, "*n mels m"], columns: int
+) -> Float[np.ndarray, "*n mels columns"]:
+    """Time made longer or shorter: linearly between the columns that there are."""
+    count = spectra.shape[-1]
     at = ((np.arange(columns) + 0.5) * count / columns - 0.5).clip(0, count - 1)
     left = np.floor(at).astype(np.int64)
     right = np.minimum(left + 1, count - 1)
-    share = at - left
-    return found[:, left] * (1 - share) + found[:, right] * share
+    share = (at - left).astype(spectra.dtype)
+    return spectra[..., left] * (1 - share) + spectra[..., right] * share
 
 
 def _recordings(found: dict[str, np.ndarray]) -> list[np.ndarray]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from scipy.special import softmax
 
 from gan_mtl import data, metrics
 from gan_mtl.data import Split, order
@@ -74,7 +74,7 @@ def scores(
         "source_accuracy": _accuracy(of_source, held_out),
         "information": metrics.information_maximisation(logits),
         "entropy": metrics.mean_entropy(logits),
-        "snd": metrics.soft_neighbourhood_density(_softmax(logits)),
+        "snd": metrics.soft_neighbourhood_density(softmax(logits.astype(np.float64), axis=1)),
         "weighted_risk": metrics.importance_weighted_risk(losses, weights),
         "dev": metrics.deep_embedded_validation(losses, weights),
     }
@@ -194,8 +194,3 @@ def _weights(source: np.ndarray, target: np.ndarray, held_out: np.ndarray) -> np
 
 def _accuracy(logits: np.ndarray, split: Split) -> float:
     return metrics.accuracy(split.labels, logits.argmax(axis=-1))
-
-
-def _softmax(logits: np.ndarray) -> Float[np.ndarray, "n k"]:
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
-    return exponentials / exponentials.sum(axis=1, keepdims=True)

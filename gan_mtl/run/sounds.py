@@ -34,18 +34,9 @@ def waves(view: View, pictures: Float[np.ndarray, "n h w 1"]) -> Float[np.ndarra
     if view.front_end is None:
         return np.asarray(audio.expand(pictures[..., 0, 0]))
     if view.kind == "stretched":
-        pictures = _columns(pictures, COLUMNS)
+        pictures = fsdd.stretched(pictures[..., 0], COLUMNS)[..., None]
     front_end = view.front_end
     return np.asarray(parallel.compile_function(lambda x: audio.waves(front_end, x))(pictures))
-
-
-def _columns(pictures: np.ndarray, count: int) -> np.ndarray:
-    """Linearly between the columns that there are."""
-    m = pictures.shape[2]
-    at = np.linspace(0, m - 1, count)
-    left = np.minimum(at.astype(int), m - 2)
-    share = (at - left)[:, None].astype(pictures.dtype)
-    return pictures[:, :, left] * (1 - share) + pictures[:, :, left + 1] * share
 
 
 def shown(view: View, pictures: Float[np.ndarray, "n h w 1"]) -> Float[np.ndarray, "n h2 w2 1"]:

@@ -144,3 +144,11 @@ def test_real_counts(real):
     assert np.bincount(found.train.labels).tolist() == [45] * 10
     loudest = np.abs(found.train.images - 127.5).max(axis=(1, 2, 3))
     assert (loudest == 127.5).all(), "every recording at full loudness"
+
+
+@pytest.mark.parametrize("columns", [3, 8, 13])
+def test_stretching_reads_a_ramp_at_the_middles_of_columns(columns):
+    ramp = np.arange(8.0) + 0.5  # in place of time: column j lies at j + 1/2
+    wanted = ((np.arange(columns) + 0.5) * 8 / columns).clip(0.5, 7.5)
+    found = fsdd.stretched(np.tile(ramp, (2, 3, 1)), columns)
+    np.testing.assert_allclose(found, np.broadcast_to(wanted, (2, 3, columns)), atol=1e-12)
