@@ -178,7 +178,7 @@ def by_fold(config: Config, chosen: Callable[[str], Mapping[int, picks.Pick]]) -
 
 def shown(by: Sequence[Mapping[int, float]]) -> list[str]:
     """Per cent for every fold, and the mean of the folds."""
-    return [tables.mean_std(found, 100) for found in (*by, picks.over_folds(by))]
+    return [tables.mean_std(found, 100) for found in (*by, tables.mean_over(by))]
 
 
 def arms_table(config: Config, cells: tables.Cells, names: Sequence[str]) -> str:
@@ -197,7 +197,7 @@ def arms_table(config: Config, cells: tables.Cells, names: Sequence[str]) -> str
                 lambda n, fold: picks.oracle(cells, [n], fold=fold),
             )
         )
-        means = [tables.mean_std(picks.over_folds(x), 100) for x in (free, best)]
+        means = [tables.mean_std(tables.mean_over(x), 100) for x in (free, best)]
         rows.append([arm.text, *shown(finals), *means])
     header = ["arm (target test accuracy %, last step)", *names, "mean"]
     return tables.markdown([*header, "mean, label-free pick", "mean, *oracle* pick"], rows)
@@ -220,7 +220,7 @@ def picks_table(config: Config, cells: tables.Cells, names: Sequence[str]) -> st
 
 def _gain(found: Sequence[Mapping[int, float]], base: Sequence[Mapping[int, float]]) -> str:
     """The mean difference over folds, with its interval over seeds where there are several."""
-    a, b = picks.over_folds(found), picks.over_folds(base)
+    a, b = tables.mean_over(found), tables.mean_over(base)
     seeds = set(a) & set(b)
     if not seeds:
         return "-"

@@ -132,9 +132,7 @@ def tabulate(config: Config, cells: tables.Cells) -> str:
 
 def mean_over(cells: tables.Cells, arm: str, scores: list[str]) -> dict[int, float]:
     """By seed, the mean of several scores, where all are."""
-    found = [tables.values(cells, arm, score) for score in scores]
-    seeds = set.intersection(*(set(x) for x in found)) if found else set()
-    return {seed: float(np.mean([x[seed] for x in found])) for seed in sorted(seeds)}
+    return tables.mean_over([tables.values(cells, arm, score) for score in scores])
 
 
 CONFIG = Config(

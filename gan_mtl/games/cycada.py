@@ -33,7 +33,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.nn import softplus
-from jaxtyping import Float
 
 from gan_mtl.games import coupled
 from gan_mtl.games import domains as domains_lib
@@ -41,7 +40,7 @@ from gan_mtl.games import tasks as tasks_lib
 from gan_mtl.games.domains import Domains, Pair
 from gan_mtl.games.tasks import Task
 from gan_mtl.losses.adversarial import AdversarialLoss, least_squares
-from gan_mtl.losses.tasks import cross_entropy
+from gan_mtl.losses.tasks import cross_entropy, l1
 from gan_mtl.types import (
     Array,
     Batch,
@@ -280,14 +279,10 @@ def _gen_losses(
     losses = {coupled.ADVERSARIAL: coupled.summed(plan.adversarial.gen, real, fake)}
     if CYCLE in rows:
         back, variables = plan.translate(variables, fakes, context.fold("back"))
-        losses[CYCLE] = Loss(_apart(back[0], images[0]) + _apart(back[1], images[1]))
+        losses[CYCLE] = Loss(l1(back[0], images[0]) + l1(back[1], images[1]))
     if SEMANTIC in rows:
         losses[SEMANTIC] = Loss(_semantic(plan, variables, images, fakes, context))
     return Outcome(losses, variables)
-
-
-def _apart(made: Array, images: Array) -> Float[Array, " n"]:
-    return jnp.abs(made - images).mean(axis=tuple(range(1, images.ndim)))
 
 
 def _semantic(plan: _Plan, variables: Variables, images: Pair, fakes: Pair, context: Context):

@@ -43,6 +43,7 @@ from gan_mtl.games.domains import Domains, Pair
 from gan_mtl.games.players import Optimizers, turns
 from gan_mtl.games.tasks import Task
 from gan_mtl.losses.adversarial import AdversarialLoss, non_saturating
+from gan_mtl.losses.tasks import l1
 from gan_mtl.types import (
     Batch,
     Coefficient,
@@ -217,9 +218,9 @@ def _gen_losses(plan: _Plan, variables: Variables, batch: Batch, context: Contex
     losses = {
         coupled.ADVERSARIAL: loss,
         "kl": Loss(_kl(means[0]) + _kl(means[1])),
-        "reconstruction": Loss(_apart(own[0], images[0]) + _apart(own[1], images[1])),
+        "reconstruction": Loss(l1(own[0], images[0]) + l1(own[1], images[1])),
         "cycle_kl": Loss(_kl(again[0]) + _kl(again[1])),
-        "cycle": Loss(_apart(back[0], images[0]) + _apart(back[1], images[1])),
+        "cycle": Loss(l1(back[0], images[0]) + l1(back[1], images[1])),
     }
     return Outcome(losses, variables)
 
@@ -227,10 +228,6 @@ def _gen_losses(plan: _Plan, variables: Variables, batch: Batch, context: Contex
 def _kl(mean: Array) -> Float[Array, " n"]:
     """KL of a unit normal around the mean to the standard one, the mean over codes."""
     return 0.5 * jnp.square(mean).mean(axis=tuple(range(1, mean.ndim)))
-
-
-def _apart(made: Array, images: Array) -> Float[Array, " n"]:
-    return jnp.abs(made - images).mean(axis=tuple(range(1, images.ndim)))
 
 
 def _latents(plan: _Plan, n: int, context: Context) -> Array:

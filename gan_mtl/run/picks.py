@@ -135,12 +135,6 @@ def accuracies(picks: Mapping[int, Pick]) -> dict[int, float]:
     return {seed: pick.accuracy for seed, pick in picks.items()}
 
 
-def over_folds(by_fold: Sequence[Mapping[int, float]]) -> dict[int, float]:
-    """By seed, the mean over folds; of the seeds that all of them have."""
-    seeds = set.intersection(*(set(found) for found in by_fold)) if by_fold else set()
-    return {seed: float(np.mean([found[seed] for found in by_fold])) for seed in sorted(seeds)}
-
-
 def _best(cells: Cells, arms: Sequence[str], score: str, sign: int, labels, fold):
     by_arm = {arm: dict(_lines(cells, arm, labels, fold)) for arm in arms}
     seeds = set.intersection(*(set(found) for found in by_arm.values())) if by_arm else set()

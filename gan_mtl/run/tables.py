@@ -36,6 +36,12 @@ def values(
     }
 
 
+def mean_over(several: Sequence[Mapping[int, float]]) -> dict[int, float]:
+    """By seed, the mean of several scores (tasks, folds), of the seeds that all of them have."""
+    seeds = set.intersection(*(set(found) for found in several)) if several else set()
+    return {seed: float(np.mean([found[seed] for found in several])) for seed in sorted(seeds)}
+
+
 def mean_std(found: Mapping[int, float], scale: float = 1.0, digits: int = 1) -> str:
     """`mean +- sample standard deviation` over seeds; the mean alone of one; "-" of none."""
     if not found:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gan_mtl import data, metrics
-from gan_mtl.run import picks
+from gan_mtl.run import picks, tables
 from gan_mtl.run.evaluate import Evaluation
 
 
@@ -93,9 +93,9 @@ def test_what_is_not_a_number_is_never_chosen_and_what_is_not_done_is_left_out()
 def test_folds_are_told_apart_and_averaged_over_the_seeds_of_all():
     cells = [cell("a", s, line(1, 0.1 * s + x), fold=f) for s in (1, 2) for f, x in FOLDS.items()]
     by_fold = [picks.accuracies(picks.last(cells, "a", fold=f)) for f in FOLDS]
-    assert picks.over_folds(by_fold) == pytest.approx({1: 0.35, 2: 0.45})
-    assert picks.over_folds([by_fold[0], {2: 0.0}]) == pytest.approx({2: 0.1})
-    assert picks.last(cells, "a") == {} and picks.over_folds([]) == {}
+    assert tables.mean_over(by_fold) == pytest.approx({1: 0.35, 2: 0.45})
+    assert tables.mean_over([by_fold[0], {2: 0.0}]) == pytest.approx({2: 0.1})
+    assert picks.last(cells, "a") == {} and tables.mean_over([]) == {}
 
 
 FOLDS = {"one": 0.0, "two": 0.5}
