@@ -89,9 +89,10 @@ def adda(
     Raises:
         ValueError: for a joint pass, a group that `source` has not; at `init` for other shapes.
 
-    Example:
-        >>> trained = {g: {"params": state.params[g], **state.state[g]} for g in state.params}
-        >>> game = adda(trunk, tasks, domain, optimizers, trained, domains=domains)
+    Example, of a run's state::
+
+        trained = {g: {"params": state.params[g], **state.state[g]} for g in state.params}
+        game = adda(trunk, tasks, domain, optimizers, trained, domains=domains)
     """
     plan = _Plan(trunk, tasks, domain, domains, source)
     domains_lib.check_domains(domains, tasks)

@@ -1,8 +1,5 @@
 """Scales at known points, filters by their definition, and SciPy's non-negative least squares."""
 
-import doctest
-import importlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -91,8 +88,3 @@ def test_bad_input():
         audio.hz_to_mel(3.0, "bark")
     with pytest.raises(ValueError, match=r"mel: expected shape \[..., 12, m\], got \(5, 3\)"):
         audio.from_mel(jnp.zeros((5, 3)), np.ones((12, 33)))
-
-
-@pytest.mark.parametrize("module", ["companding", "front_end", "mel", "spectra"])
-def test_examples_in_docstrings(module):
-    assert doctest.testmod(importlib.import_module(f"gan_mtl.audio.{module}")).failed == 0

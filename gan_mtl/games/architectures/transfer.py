@@ -35,9 +35,10 @@ def transfer(
     Raises:
         ValueError: from `init`, for a group that the architecture has not, or has in other shapes.
 
-    Example:
-        >>> trained = {"params": state.params["trunk/a"], **state.state["trunk/a"]}
-        >>> transfer(soft_sharing(("b",), trunk), {"trunk/b": trained}, alpha=0.1)
+    Example, of a run's state::
+
+        trained = {"params": state.params["trunk/a"], **state.state["trunk/a"]}
+        transfer(soft_sharing(("b",), trunk), {"trunk/b": trained}, alpha=0.1)
     """
     penalised = alpha != 0
 
