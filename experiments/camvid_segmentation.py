@@ -145,7 +145,7 @@ def seen(
 
 def evaluate(e: Evaluation) -> dict[str, Any]:
     """Scores of the test pictures, and of those that settings are chosen by."""
-    found = segmentation_scores(e, len(NAMES))
+    found = segmentation_scores(e, len(NAMES), boundaries=True)
     if e.dataset.validation is not None:
         chosen_by = segmentation_scores(e, len(NAMES), e.dataset.validation)
         found |= {f"validation_{name}": value for name, value in chosen_by.items()}
@@ -153,7 +153,7 @@ def evaluate(e: Evaluation) -> dict[str, Any]:
 
 
 def tabulate(config: Config, cells: tables.Cells) -> str:
-    """Mean IoU and pixels by arm, paired differences to segmentation alone; IoU by class."""
+    """Mean IoU, pixels and boundaries by arm, paired differences to segmentation alone; classes."""
     rows, classes = [], []
     arms = chosen_arms(config)
     alone = tables.values(cells, "segmentation", "segmentation_miou")
@@ -165,12 +165,14 @@ def tabulate(config: Config, cells: tables.Cells) -> str:
         if against is not None:
             mean = f"{100 * against.mean:+.1f}"
             interval = f"{100 * against.low:+.1f} .. {100 * against.high:+.1f}"
-        scores = [tables.mean_std(x, 100, 1) for x in (found, pixels)]
+        edges = tables.values(cells, name, "segmentation_boundary_f1")
+        scores = [tables.mean_std(x, 100, 1) for x in (found, pixels, edges)]
         rows.append([arm.text, str(len(found)), *scores, mean, interval])
     for i, label in enumerate(NAMES):
         by_arm = [_class_iou(cells, name, i) for name in arms]
         classes.append([label, *(tables.mean_std(x, 100, 1) for x in by_arm)])
-    header = ["arm", "seeds", "mIoU %", "pixels %", "mIoU - alone's", "95 %"]
+    header = ["arm", "seeds", "mIoU %", "pixels %", "boundary F1 %"]
+    header += ["mIoU - alone's", "95 %"]
     budget = f"{config.steps} steps of {config.batch_size}"
     title = f"CamVid at half resolution (240 x 180), 11 classes, 233 test pictures; {budget}"
     by_class = tables.markdown(["IoU %", *(arm.text for arm in arms.values())], classes)

@@ -57,6 +57,27 @@ def places(width, stride=1):
     return Network(init, apply)
 
 
+def pyramid(flat=False):
+    """Maps of 3 and 4 channels, of strides 1 and 2; or the same values in one row."""
+    fine, coarse = places(3), places(4, stride=2)
+
+    def init(key, x):
+        keys = jax.random.split(key)
+        found = [place.init(key, x) for place, key in zip((fine, coarse), keys, strict=True)]
+        return {"params": {str(i): one["params"] for i, one in enumerate(found)}}
+
+    def apply(variables, x, context):
+        maps = tuple(
+            place.apply({"params": variables["params"][str(i)]}, x, context=context)[0]
+            for i, place in enumerate((fine, coarse))
+        )
+        if flat:
+            return jnp.concatenate([m.reshape(len(m), -1) for m in maps], axis=1), {}
+        return maps, {}
+
+    return Network(init, apply)
+
+
 def run_places(variables, group, x, stride=1):
     """The same in NumPy."""
     return np.tanh(np.asarray(x)[:, ::stride, ::stride] @ np.asarray(variables.params[group]["w"]))

@@ -80,7 +80,8 @@ def cogan(
         optimizers: of the discriminators' turn and of the generators'.
         domains: the two; as many examples of either.
         tasks: heads on the shared features; `games.source_task(head, domains, weight=10.0)` and
-            `features=0.01` are the authors' code for MNIST and USPS.
+            `features=0.01` are the authors' code for MNIST and USPS. A target with few labels has a
+            task on `labelled_images/<target>` with `labelled_labels/<target>`.
         features: weight of the distance between the features of a pair; 0 leaves the row out.
         adversarial: the pair of losses on logits, without batch means.
         ema: half-lives in examples, by group.

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from gan_mtl.games import domains as domains_lib
 from gan_mtl.games import tasks as tasks_lib
 from gan_mtl.games.domains import Domains, Pair
-from gan_mtl.games.tasks import Task
+from gan_mtl.games.tasks import LABELLED, Task
 from gan_mtl.losses.adversarial import AdversarialLoss
 from gan_mtl.types import Batch, Coefficient, Context, Loss, Network, Objective, Variables, starting
 
@@ -50,6 +50,13 @@ class CoupledPlan(NamedTuple):
     def own(self, layers: str) -> tuple[str, str]:
         """The groups that either domain has for itself."""
         return f"{layers}/{self.domains.source}", f"{layers}/{self.domains.target}"
+
+    def domain_of(self, task: Task) -> int | None:
+        """Whose images, all or labelled, a task looks at: 0 the source's, 1 the target's."""
+        for i, entry in enumerate(self.domains.images):
+            if task.source in (entry, LABELLED + entry):
+                return i
+        return None
 
     def make(self, variables: Variables, z: Pair, context: Context) -> tuple[Pair, Variables]:
         """Images of latents, of the source and of the target."""
@@ -113,6 +120,13 @@ def judged(
     fake_logits, variables = plan.judge(variables, fake, context.fold("f"))
     against = summed(plan.adversarial.disc, real_logits, fake_logits)
     known = dict(zip(plan.domains.images, real, strict=True))
+    for task in plan.tasks:
+        if task.source not in known:  # examples drawn among the labelled ones
+            which, tag = plan.domain_of(task), context.fold(task.source)
+            assert which is not None  # `check`
+            known[task.source], variables = plan.features_of(
+                which, variables, batch[task.source], tag
+            )
     found, variables = domains_lib.heads_on(
         plan.players.trunk, plan.tasks, known, real, variables, batch, context
     )
@@ -141,8 +155,9 @@ def disc_rows(plan: CoupledPlan, weight: Coefficient = 1.0) -> dict[str, Objecti
     judging = dict.fromkeys((*fronts, "trunk", "disc"), weight)
     rows = {ADVERSARIAL: Objective(judging, signed=True)}
     for task in plan.tasks:
-        front = fronts[plan.domains.images.index(task.source)]
-        groups = (front, "trunk", task.group)
+        which = plan.domain_of(task)
+        assert which is not None  # `check`
+        groups = (fronts[which], "trunk", task.group)
         rows[task.name] = Objective(dict.fromkeys(groups, task.weight))
     return rows
 
@@ -152,11 +167,12 @@ def check(who: str, plan: CoupledPlan) -> None:
     domains_lib.check_domains(plan.domains, plan.tasks)
     check_pair(who, plan.adversarial)
     for task in plan.tasks:
-        if tasks_lib.changes(task) or task.source not in plan.domains.images:
+        if tasks_lib.changes(task) or plan.domain_of(task) is None:
             raise ValueError(
                 f"{who}: task {task.name!r} must look at the images of a domain as they are, "
-                f"{plan.domains.images[0]!r} or {plan.domains.images[1]!r}, since each has first "
-                "layers of its own: give games.source_task(head, domains)."
+                f"{plan.domains.images[0]!r} or {plan.domains.images[1]!r} or those of them with a "
+                f"label ({LABELLED!r} before the name), since each has first layers of its own: "
+                "give games.source_task(head, domains), or games.labelled(task)."
             )
 
 

@@ -70,7 +70,9 @@ def segmentation_task(
 
     Args:
         head: k logits a pixel, as of `nets.DenseHead(k, size)`.
-        dice: weight of the soft Dice loss beside the cross-entropy.
+        dice: weight of the soft Dice loss beside the cross-entropy. Both have one mean over the
+            images, in which an image counts by its pixels that are not ignored, times their
+            `class_weights` where there are any.
         class_weights: of the cross-entropy's pixels.
     """
 

@@ -17,17 +17,21 @@ from gan_mtl.nets.conv import max_pool
 from gan_mtl.nets.layers import Conv, Dense, flatten
 from gan_mtl.types import Context
 
-Features = tuple[Float[Array, "n ..."], ...]
+Features = tuple[Any, ...]  # of every expert, trunk or node: an array [n, ...] or a pyramid of maps
 
 
-def mix(weights: Float[Array, "n k"], features: Features) -> Float[Array, "n ..."]:
-    """sum_i weights[:, i] features[i].
+def mix(weights: Float[Array, "n k"], features: Features) -> Any:
+    """sum_i weights[:, i] features[i]; of pyramids, map by map.
 
     Raises:
         ValueError: for features of several shapes.
     """
     _check_alike("mix", features)
-    return jnp.einsum("nk,kn...->n...", weights, jnp.stack(features))
+
+    def summed(*maps: Array) -> Array:
+        return jnp.einsum("nk,kn...->n...", weights, jnp.stack(maps))
+
+    return jax.tree.map(summed, *features)
 
 
 class CrossStitch(nn.Module):
@@ -79,8 +83,8 @@ class SoftmaxMixture(nn.Module):
     @nn.compact
     def __call__(
         self, inputs: Float[Array, "n ..."], experts: Features, *, context: Context
-    ) -> Float[Array, "n ..."]:
-        """Shape of an expert's features."""
+    ) -> Any:
+        """Shape of an expert's features, an array or a pyramid."""
         gate = Dense(len(experts), use_bias=self.use_bias, dtype=self.dtype, name="gate")
         return mix(jax.nn.softmax(gate(flatten(inputs), context=context)), experts)
 
@@ -111,8 +115,11 @@ class DSelectMixture(nn.Module):
     @nn.compact
     def __call__(
         self, inputs: Float[Array, "n ..."], experts: Features, *, context: Context
-    ) -> tuple[Float[Array, "n ..."], Float[Array, "*n k experts"]]:
-        """The mixture, and what every selector gives to every expert (without n if per task)."""
+    ) -> tuple[Any, Float[Array, "*n k experts"]]:
+        """The mixture, and what every selector gives to every expert (without n if per task).
+
+        The mixture has the shape of an expert's features, an array or a pyramid.
+        """
         if len(experts) < 2:
             raise ValueError(f"DSelectMixture chooses among 2 experts or more, got {len(experts)}.")
         bits = (len(experts) - 1).bit_length()
@@ -228,8 +235,11 @@ class Branch(nn.Module):
     dtype: Any = None
 
     @nn.compact
-    def __call__(self, parents: Features, *, context: Context) -> Float[Array, "n ..."]:
-        """Shape of a parent's features. One draw for all examples, the same on all devices."""
+    def __call__(self, parents: Features, *, context: Context) -> Any:
+        """Shape of a parent's features, an array or a pyramid.
+
+        One draw for all examples, the same on all devices.
+        """
         if self.warmup < 1:
             raise ValueError(f"Branch: warmup={self.warmup} must be at least 1.")
         logits = self.param("logits", nn.initializers.zeros, (len(parents),), jnp.float32)
@@ -240,8 +250,9 @@ class Branch(nn.Module):
             weights = jnp.where(context.step < self.warmup, soft, hard)
         else:
             weights = _one_hot(logits)
-        dtype = self.dtype or parents[0].dtype
-        return mix(jnp.tile(weights.astype(dtype)[None], (parents[0].shape[0], 1)), parents)
+        first = jax.tree.leaves(parents[0])[0]
+        weights = weights.astype(self.dtype or first.dtype)
+        return mix(jnp.tile(weights[None], (first.shape[0], 1)), parents)
 
 
 def _one_hot(scores: Float[Array, " k"]) -> Float[Array, " k"]:
@@ -250,6 +261,6 @@ def _one_hot(scores: Float[Array, " k"]) -> Float[Array, " k"]:
 
 def _check_alike(name: str, features: Features) -> None:
     """Raises ValueError for features of several shapes, which have no sum."""
-    shapes = [x.shape for x in features]
-    if len(set(shapes)) > 1:
+    shapes = [jax.tree.map(jnp.shape, x) for x in features]
+    if any(shape != shapes[0] for shape in shapes):
         raise ValueError(f"{name}: features of one shape are needed, got {shapes}.")

@@ -75,19 +75,32 @@ def detection_scores(
 
 
 def segmentation_scores(
-    e: Evaluation, num_classes: int, split: Split | None = None, *, head: str = "segmentation"
+    e: Evaluation,
+    num_classes: int,
+    split: Split | None = None,
+    *,
+    head: str = "segmentation",
+    boundaries: bool = False,
 ) -> dict[str, Any]:
     """Mean IoU, pixel accuracy, mean Dice, and the IoU of every class, of sums over all pixels.
 
     Args:
         num_classes: k, the background included.
+        split: the test split by default.
+        head: by its name in the game's `predict`.
+        boundaries: whether boundary F1 is added, some 50 ms for one of 240 x 180.
     """
     scores = metrics.SegmentationScores.empty(num_classes)
+    edges = metrics.BoundaryScores.empty(num_classes)
     for part in _slices(split or e.dataset.test):
         predicted = e.predict(head, part.images).argmax(axis=-1)
         scores = scores.add(part.targets["mask"], predicted)
+        if boundaries:
+            edges = edges.add(part.targets["mask"], predicted)
     report = scores.report()
+    found = {f"{head}_boundary_f1": edges.report().boundary_f1} if boundaries else {}
     return {
+        **found,
         f"{head}_miou": report.mean_iou,
         f"{head}_pixel_accuracy": report.pixel_accuracy,
         f"{head}_mean_dice": report.mean_dice,

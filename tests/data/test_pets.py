@@ -3,12 +3,16 @@
 import io
 import types
 
+import jax
 import numpy as np
+import optax
 import pytest
 from PIL import Image
 
-from gan_mtl import data
+from gan_mtl import data, games, nets, parallel
 from gan_mtl.data import pets, tfds
+from gan_mtl.games import Task
+from gan_mtl.update import alternating
 
 NOWHERE = np.zeros(4, np.float32)
 
@@ -91,6 +95,36 @@ def test_mask_lies_on_the_picture(prepared, tmp_path):
     mask = found.targets["mask"]
     assert set(np.unique(mask)) == {0, 1, 255}
     assert (found.images[mask == 1] > 150).all() and (found.images[mask == 0] < 130).all()
+
+
+def test_breed_pixels_and_head_train_one_trunk(prepared, tmp_path):
+    """The set's three tasks and the species, whose every row has a gradient, on one step."""
+    side = (16, 16)
+    split = data.load("tfds:oxford_iiit_pet", tmp_path, size=16).train
+    linen = nets.from_linen
+    tasks = (
+        games.class_task(linen(nets.MapClassifier(37)), labelled=False, name="breed"),
+        Task("species", linen(nets.MapClassifier(2)), targets="species"),
+        games.segmentation_task(linen(nets.DenseHead(2, side, 4))),
+        games.detection_task(linen(nets.CentreHead(2, 4)), side),
+    )
+    trunk = linen(nets.ConvPyramid((4, 6), 1, "batch"))
+    game = games.multitask(trunk, tasks, optax.adam(1e-3))
+    batch = data.stream(split, 3, 0).batch(0)
+    parallel.dead_term_check(game, batch, jax.random.key(0))
+    updater = alternating(game)
+    state = jax.jit(updater.init)(jax.random.key(0), batch)
+    after, metrics = jax.jit(updater.update)(jax.random.key(0), state, batch)
+    assert {f"model/{t.name}" for t in tasks} <= set(metrics)
+    assert all(np.isfinite(x) for x in metrics.values())
+    assert all(
+        not np.array_equal(x, y)
+        for x, y in zip(
+            jax.tree.leaves(state.params["trunk"]),
+            jax.tree.leaves(after.params["trunk"]),
+            strict=True,
+        )
+    )
 
 
 def test_one_size_need_not_be_given():

@@ -79,6 +79,26 @@ def test_target_images_go_through_their_own_first_layers():
     np.testing.assert_allclose(said["class"], 2 * said["source/class"], rtol=1e-5)
 
 
+def test_few_labels_of_the_target_go_through_its_first_layers():
+    few = games.labelled(TASK)._replace(source="labelled_images/b", targets="labelled_labels/b")
+    few = few._replace(name="few", asks="class")
+    build = functools.partial(games.cogan, PLAYERS, LATENTS, two.SGD, domains=two.DOMAINS)
+    batch = {
+        **two.BATCH,
+        "labelled_images/b": 3 + two.BATCH["images/b"][:2],
+        "labelled_labels/b": two.BATCH["labels/a"][:2],
+    }
+    both = build(tasks=(TASK, few))
+    (disc, _), w = two.outcomes(both, batch)
+    hidden = np.asarray(batch["labelled_images/b"]) @ w["front/b"] @ w["trunk"]
+    said = np.log(two.softmax(hidden @ w["heads/class"]))
+    wrong = -said[np.arange(2), np.asarray(batch["labelled_labels/b"])].mean()
+    assert two.value(disc.losses["few"]) == pytest.approx(wrong, rel=1e-4)
+    _, lines = two.rows(both)
+    row = next(line for line in lines if line[1] == "few")
+    assert row[2:7] == [".", "10", "10", ".", "10"]  # front/a, front/b, trunk, disc, the head
+
+
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_turn_moves_its_own_side(number):
     judging = {"front/a", "front/b", "trunk", "disc", "heads/class"}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from gan_mtl import metrics
 from gan_mtl.data import Dataset, Split
 from gan_mtl.losses.centres import centre_targets
 from gan_mtl.run import vision_scores
@@ -66,11 +67,12 @@ def test_perfect_heads_have_perfect_scores(monkeypatch, size):
     found = {
         **vision_scores.presence_scores(e),
         **vision_scores.detection_scores(e, K),
-        **vision_scores.segmentation_scores(e, K + 1),
+        **vision_scores.segmentation_scores(e, K + 1, boundaries=True),
         **vision_scores.depth_scores(e),
     }
     assert found["presence_f1"] == [1.0] * K and found["presence_exact_match"] == 1
-    for name in ("detection_map_50", "detection_map", "segmentation_miou"):
+    ones = ("detection_map_50", "detection_map", "segmentation_miou", "segmentation_boundary_f1")
+    for name in ones:
         assert found[name] == pytest.approx(1.0), name
     assert found["segmentation_pixel_accuracy"] == 1 and len(found["segmentation_iou"]) == K + 1
     assert found["depth_rmse"] == pytest.approx(0, abs=1e-6) and found["depth_delta"] == 1
@@ -82,7 +84,13 @@ def test_what_is_said_of_other_images_scores_less():
     e = asked(split, said)
     assert vision_scores.presence_scores(e)["presence_exact_match"] < 0.5
     assert vision_scores.detection_scores(e, K)["detection_map_50"] < 0.5
-    wrong = vision_scores.segmentation_scores(e, K + 1)
+    wrong = vision_scores.segmentation_scores(e, K + 1, boundaries=True)
+    edges = metrics.BoundaryScores.empty(K + 1)
+    for part in range(0, split.num_examples, 2):
+        some = slice(part, part + 2)
+        edges = edges.add(split.targets["mask"][some], said["segmentation"][some].argmax(axis=-1))
+    boundary = wrong["segmentation_boundary_f1"]
+    assert boundary == pytest.approx(edges.report().boundary_f1, rel=1e-12) and boundary < 0.9
     truth, guess = split.targets["mask"], np.roll(split.targets["mask"], 1, axis=0)
     shares = [
         ((truth == c) & (guess == c)).sum() / ((truth == c) | (guess == c)).sum()

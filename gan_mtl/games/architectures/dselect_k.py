@@ -33,7 +33,7 @@ def dselect_k(
     """A mixture of experts with a sparse gate per task.
 
     Args:
-        experts: of one shape of features; groups `experts/<i>`, shared.
+        experts: of one shape of features, arrays or pyramids; groups `experts/<i>`, shared.
         gate: `(images, experts' features) -> (mixed, selectors)`, `nets.DSelectMixture`; groups
             `gate/<task>`.
         entropy: weight of the rows `entropy/<task>`, `selection_entropy` of the task's gate, which

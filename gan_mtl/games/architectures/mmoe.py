@@ -21,7 +21,7 @@ def mmoe(tasks: Tasks, experts: tuple[Network, ...], gate: Network) -> Architect
     """f^k(x) = sum_i g^k(x)_i f_i(x) (section 4.2): experts for all, a gate per task.
 
     Args:
-        experts: f_i, of one shape of features; groups `experts/<i>`, shared.
+        experts: f_i, of one shape of features, arrays or pyramids; groups `experts/<i>`, shared.
         gate: `(images, experts' features) -> mixed`, `nets.SoftmaxMixture`; groups `gate/<task>`.
     """
 

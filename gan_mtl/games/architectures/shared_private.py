@@ -6,6 +6,9 @@ al., "Domain Separation Networks", NeurIPS 2016 (which adds the two where these 
 
 from __future__ import annotations
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 
 from gan_mtl.games.architectures.architecture import (
@@ -22,7 +25,7 @@ from gan_mtl.types import Array, Coefficient, Loss, Network, Objective
 def shared_private(
     tasks: Tasks, shared: Network, private: Network, *, gamma: Coefficient = 0.0
 ) -> Architecture:
-    """Features [S(x), H_k(x)], flattened.
+    """Features [S(x), H_k(x)]: flattened, or of pyramids the channels of every map side by side.
 
     Args:
         shared: S; group `trunk`.
@@ -34,14 +37,12 @@ def shared_private(
 
     def forward(variables, images, wanted, context):
         common, variables = run(variables, shared, "trunk", images, context=context)
-        common = _flat(common)
         features, losses = {}, {}
         for t in wanted:
             own, variables = run(variables, private, f"trunk/{t}", images, context=context)
-            own = _flat(own)
-            features[t] = jnp.concatenate([common, own], axis=-1)
+            features[t] = _side_by_side(common, own)
             if penalised:
-                value = orthogonality(common, own, context.axis_name)
+                value = orthogonality(_flat(common), _flat(own), context.axis_name)
                 losses[f"orthogonality/{t}"] = Loss(value)
         return Represented(features, losses), variables
 
@@ -54,5 +55,14 @@ def shared_private(
     )
 
 
-def _flat(features: Array) -> Array:
-    return features.reshape(features.shape[0], -1)
+def _side_by_side(common: Any, own: Any) -> Any:
+    if isinstance(common, tuple):
+        pairs = zip(common, own, strict=True)
+        return tuple(jnp.concatenate(pair, axis=-1) for pair in pairs)
+    return jnp.concatenate([_flat(common), _flat(own)], axis=-1)
+
+
+def _flat(features: Any) -> Array:
+    """All features of an example in one row, those of a pyramid map after map."""
+    rows = [x.reshape(x.shape[0], -1) for x in jax.tree.leaves(features)]
+    return jnp.concatenate(rows, axis=-1)

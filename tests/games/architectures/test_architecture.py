@@ -8,7 +8,7 @@ import optax
 import pytest
 from marks import slow
 
-from gan_mtl import audit, parallel, table
+from gan_mtl import audit, nets, parallel, table
 from gan_mtl.games import architectures as arch
 from gan_mtl.games import entropy_task, multitask
 from gan_mtl.mtl import equal, from_weighting, pcgrad
@@ -54,6 +54,47 @@ def test_a_task_s_features_do_not_depend_on_who_else_is_asked(name):
 @pytest.mark.parametrize("name", ["cross_stitch", "shared_private"])
 def test_no_entry_of_its_table_is_dead_where_it_starts(name):
     parallel.dead_term_check(tiny.game(name), tiny.batch(), KEY)
+
+
+SELECTION = tiny.linen(nets.DSelectMixture(2, gamma=4.0))
+ON_PYRAMIDS = {  # made of experts (trunks, nodes) as given
+    "mmoe": lambda one: arch.mmoe(tiny.TASKS, (one,) * 3, tiny.MIXTURE),
+    "cgc": lambda one: arch.cgc(tiny.TASKS, (one,), (one,), tiny.MIXTURE),
+    "ple": lambda one: arch.ple(
+        tiny.TASKS,
+        (arch.Level((tiny.places(2),), (tiny.places(2),)), arch.Level((one,), (one,))),
+        tiny.MIXTURE,
+    ),
+    "dselect_k": lambda one: arch.dselect_k(tiny.TASKS, (one,) * 3, SELECTION),
+    "ltb": lambda one: arch.ltb(
+        tiny.TASKS,
+        ((tiny.places(2),) * 2, (one,) * 2),
+        tiny.linen(nets.Branch(optax.constant_schedule(1.0))),
+    ),
+    "shared_private": lambda one: arch.shared_private(tiny.TASKS, one, one, gamma=0.1),
+    "hard_sharing": lambda one: arch.hard_sharing(tiny.TASKS, one),
+    "soft_sharing": lambda one: arch.soft_sharing(tiny.TASKS, one, tie=arch.l2_tie, weight=0.1),
+}
+
+
+@pytest.mark.parametrize("name", sorted(ON_PYRAMIDS))
+def test_a_pyramid_s_maps_are_mixed_like_their_values_in_one_row(name):
+    plan, row = (ON_PYRAMIDS[name](tiny.pyramid(flat)) for flat in (False, True))
+    variables, x = tiny.started(plan)
+    found, wanted = (tiny.represented(p, variables, x) for p in (plan, row))
+    for task in tiny.TASKS:
+        fine, coarse = (np.asarray(m) for m in found.features[task])
+        n = 8
+        assert fine.shape[:3] == (n, 4, 4) and coarse.shape[:3] == (n, 2, 2)
+        values = np.asarray(wanted.features[task])
+        if name == "shared_private":  # channels of S and of H_k, where a row has all of S first
+            maps = [fine[..., :3], coarse[..., :4], fine[..., 3:], coarse[..., 4:]]
+        else:
+            maps = [fine, coarse]
+        rows = np.concatenate([m.reshape(n, -1) for m in maps], axis=1)
+        np.testing.assert_allclose(rows, values, rtol=1e-5, atol=1e-6)
+    for penalty, loss in wanted.losses.items():
+        np.testing.assert_allclose(found.losses[penalty].values, loss.values, rtol=1e-5)
 
 
 def trajectory(updater, start, batch, mode, devices):
