@@ -96,12 +96,12 @@ def build(settings: Settings, spec: Spec, trained: Mapping[str, Any] | None = No
 
 def pairs(settings: Settings, domains: Domains, tasks: tuple[Task, ...], spec: Spec) -> Game:
     """CoGAN: the network cut after its first convolution, and dense generators."""
-    linen, relu = nets.from_linen, nn.relu
+    linen, conv = nets.from_linen, {"kernel_size": 5, "activation": nn.relu}
     players = games.CoupledPlayers(
         gen=linen(nets.MLPGenerator((256,), (512,), output="tanh")),
         gen_out=linen(nets.MLPGenerator((), spec.image_shape, output="tanh")),
-        front=nets.standardised(linen(nets.ConvTrunk((16,), kernel_size=5, activation=relu))),
-        trunk=linen(nets.ConvTrunk((32,), kernel_size=5, activation=relu, features=100)),
+        front=nets.standardised(linen(nets.ConvTrunk((16,), **conv, output="map"))),
+        trunk=linen(nets.ConvTrunk((32,), **conv, features=100)),
         disc=linen(nets.Head()),
     )
     making = optax.adam(2e-4, b1=0.5)

@@ -121,6 +121,7 @@ from gan_mtl.nets.stylegan2_trunk import StyleTrunk as StyleTrunk
 from gan_mtl.nets.stylegan2_trunk import style_trunk as style_trunk
 from gan_mtl.nets.text import TextGenerator as TextGenerator
 from gan_mtl.nets.text import TextTrunk as TextTrunk
+from gan_mtl.nets.translators import ResidualTranslator as ResidualTranslator
 from gan_mtl.nets.tutorials import multitask_trunk as multitask_trunk
 from gan_mtl.nets.tutorials import small_generator as small_generator
 from gan_mtl.nets.tutorials import small_trunk as small_trunk

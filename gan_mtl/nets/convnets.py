@@ -28,6 +28,7 @@ class ConvTrunk(nn.Module):
             "spectral" for spectral normalisation of all kernels.
         group_size: if not 0, `minibatch_stddev` with such groups before the last layer.
         kernel_init, scale_init: initialisers of kernels and of batch normalisation's scales.
+        output: "flat" [n, h' * w' * c], or "map" [n, h', w', c], without `features`.
         features: if not None, a last dense layer of this width.
         dtype: compute dtype.
     """
@@ -39,13 +40,21 @@ class ConvTrunk(nn.Module):
     group_size: int = 0
     kernel_init: Initializer = lecun
     scale_init: Initializer = nn.initializers.ones
+    output: Literal["flat", "map"] = "flat"
     features: int | None = None
     dtype: Any = None
 
     @nn.compact
-    def __call__(self, images: Float[Array, "n h w c"], *, context: Context) -> Float[Array, "n d"]:
-        """Shape [n, features], or flattened [n, ceil(h / 2^k) * ceil(w / 2^k) * widths[-1]]."""
+    def __call__(
+        self, images: Float[Array, "n h w c"], *, context: Context
+    ) -> Float[Array, "n ..."]:
+        """Shape [n, features], or of maps [n, ceil(h / 2^k), ceil(w / 2^k), widths[-1]], flat."""
         check_norm(self, ("batch", "spectral"))
+        if self.output not in ("flat", "map") or (self.output == "map" and self.features):
+            raise ValueError(
+                f"ConvTrunk: output={self.output!r} with features={self.features}; give 'flat', or "
+                "'map' without features."
+            )
         x = images
         for i, width in enumerate(self.widths):
             batch = self.norm == "batch" and i > 0
@@ -63,6 +72,8 @@ class ConvTrunk(nn.Module):
             if batch:
                 x = BatchNorm(scale_init=self.scale_init, dtype=self.dtype)(x, context=context)
             x = self.activation(x)
+        if self.output == "map":
+            return x
         if self.features is None:
             return flatten(x)
         return self.activation(

@@ -12,6 +12,30 @@ KEY = jax.random.key(20)
 CONTEXT = Context(KEY, jnp.zeros((), jnp.int32))
 
 
+def convolved(x, layer, stride=1):
+    """A convolution with "SAME" padding in NumPy, place by place.
+
+    Args:
+        x: shape [n, h, w, c].
+        layer: its `kernel`, and `bias` if it has one.
+    """
+    x, kernel = np.asarray(x, np.float64), np.asarray(layer["kernel"], np.float64)
+    rows, columns = kernel.shape[:2]
+    sizes, pads = [], [(0, 0)]
+    for side, window in zip(x.shape[1:3], (rows, columns), strict=True):
+        sizes.append(-(-side // stride))
+        missing = max((sizes[-1] - 1) * stride + window - side, 0)
+        pads.append((missing // 2, missing - missing // 2))
+    x = np.pad(x, (*pads, (0, 0)))
+    out = np.zeros((x.shape[0], *sizes, kernel.shape[3]))
+    for i in range(sizes[0]):
+        for j in range(sizes[1]):
+            top, left = i * stride, j * stride
+            window = x[:, top : top + rows, left : left + columns]
+            out[:, i, j] = np.einsum("nabc,abco->no", window, kernel)
+    return out + np.asarray(layer.get("bias", 0.0))
+
+
 def shapes(module, *inputs):
     """The shapes of a module's variables and of its outputs, without any computation."""
 

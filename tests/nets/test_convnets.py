@@ -55,6 +55,15 @@ def test_conv_trunk_ends_with_a_dense_layer_where_asked():
     assert variables["params"]["Dense_0"]["kernel"].shape == (2 * 2 * 3, 5)
 
 
+def test_conv_trunk_s_maps_are_its_flat_features():
+    x = jax.random.normal(KEY, (2, 6, 9, 1))
+    flat, maps = (compiled(nets.ConvTrunk((2, 3), output=o)) for o in ("flat", "map"))
+    variables = flat.init(KEY, x)
+    found, wanted = (n.apply(variables, x, context=CONTEXT)[0] for n in (maps, flat))
+    assert found.shape == (2, 2, 3, 3)
+    assert bool((found.reshape(2, -1) == wanted).all())
+
+
 @pytest.mark.parametrize(
     ("pooled", "shape"), [(None, (2, 2, 2, 5)), ((1,), (2, 4, 4, 5)), ((), (2, 8, 8, 5))]
 )
@@ -70,5 +79,7 @@ def test_errors_name_value_and_remedy():
         compiled(nets.CNNTrunk()).init(KEY, jnp.ones((2, 3, 8, 1)))
     with pytest.raises(ValueError, match="norm='layer' is not None or one of 'batch', 'spectral'"):
         compiled(nets.ConvTrunk((4,), norm="layer")).init(KEY, jnp.ones((2, 8, 8, 1)))
+    with pytest.raises(ValueError, match="ConvTrunk: output='map' with features=3; give 'flat'"):
+        compiled(nets.ConvTrunk((4,), output="map", features=3)).init(KEY, jnp.ones((2, 8, 8, 1)))
     with pytest.raises(ValueError, match="output='vector' is not"):
         compiled(nets.CNNTrunk(output="vector")).init(KEY, jnp.ones((2, 8, 8, 1)))
