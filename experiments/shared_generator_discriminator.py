@@ -65,7 +65,7 @@ def players(settings: Settings, spec: Spec) -> Players:
     last = nets.MLPGenerator(own, spec.image_shape, output="tanh")
     if inside:
         return Players(
-            gen=linen(nets.MLPGenerator((), (width,), output="none")),
+            gen=linen(nets.MLPGenerator((), (width,), output="leaky_relu")),
             trunk=linen(nets.MLPTrunk((width,))),
             disc=linen(nets.ProjectionHead(classes, widths=own)),
             middle=linen(nets.MLPTrunk((width,) * inside)),

@@ -40,7 +40,8 @@ class MLPGenerator(nn.Module):
         widths: of hidden layers.
         output_shape: of one image, such as (28, 28, 1).
         activation: after hidden layers.
-        output: "sigmoid" for images in (0, 1), "tanh" for (-1, 1), "none".
+        output: "sigmoid" for images in (0, 1), "tanh" for (-1, 1), "leaky_relu" for features that
+            another network goes on from, "none".
         batch_norm: whether hidden layers are normalised before the activation.
         dtype: compute dtype; the images are float32 or wider.
     """

@@ -16,7 +16,7 @@ from gan_mtl.nets.spectral import spectral_kernel
 from gan_mtl.nets.weight_norm import WeightNormDense
 from gan_mtl.types import Context
 
-Output = Literal["sigmoid", "tanh", "none"]
+Output = Literal["sigmoid", "tanh", "leaky_relu", "none"]
 KernelNorm = Literal["weight", "spectral"] | None
 
 
@@ -25,7 +25,8 @@ def squash(x: Float[Array, " *shape"], output: Output) -> Float[Array, " *shape"
 
     Args:
         x: any shape.
-        output: "sigmoid" for images in (0, 1), "tanh" for (-1, 1), "none" to leave x as it is.
+        output: "sigmoid" for images in (0, 1), "tanh" for (-1, 1), "leaky_relu" for features that
+            another network goes on from, "none" to leave x as it is.
 
     Returns:
         Shape of `x`.
@@ -33,7 +34,12 @@ def squash(x: Float[Array, " *shape"], output: Output) -> Float[Array, " *shape"
     Raises:
         ValueError: another `output`.
     """
-    functions = {"sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "none": lambda x: x}
+    functions = {
+        "sigmoid": jax.nn.sigmoid,
+        "tanh": jnp.tanh,
+        "leaky_relu": leaky_relu,
+        "none": lambda x: x,
+    }
     if output not in functions:
         raise ValueError(f"output={output!r} is not one of {', '.join(map(repr, functions))}.")
     return functions[output](x.astype(jnp.promote_types(x.dtype, jnp.float32)))
