@@ -9,8 +9,9 @@ to test (CC BY-SA 4.0). `load("tfds:oxford_iiit_pet", size=...)` reads it: the l
     objects   float32 [n, 1, 5]  the head, with the species as its class
 
 The publisher's trimap has 1 pet, 2 background, 3 border. Heads were annotated in the training
-pictures alone, and not in all: an average precision needs a part carved out of these. The centre
-crop of `resize` cuts boxes, and one that it cuts off is absent.
+pictures alone, and not in all; where none is given it is unknown (class -2), and neither trains nor
+scores boxes, so that an average precision needs a part carved out of the training pictures. The
+centre crop of `resize` cuts boxes, and one that it cuts off is absent (class -1).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from gan_mtl.data.resize import Size, height_width, resized_masks, resized_objects
-from gan_mtl.data.targets import IGNORE, MASK, OBJECTS, PADDING
+from gan_mtl.data.targets import IGNORE, MASK, OBJECTS, UNKNOWN
 
 SPECIES = "species"
 NUM_CLASSES = {MASK: 2, OBJECTS: 2}
@@ -81,7 +82,7 @@ def _mask(trimap: np.ndarray, old: tuple[int, int], where: str) -> np.ndarray:
 
 def _objects(box: np.ndarray, species: int, old: tuple[int, int], where: str) -> np.ndarray:
     if not box.any():
-        return np.array([(0, 0, 0, 0, PADDING)], np.float32)
+        return np.array([(0, 0, 0, 0, UNKNOWN)], np.float32)
     y0, x0, y1, x1 = box.tolist()
     if not (0 <= y0 < y1 <= 1 and 0 <= x0 < x1 <= 1):
         raise ValueError(

@@ -1,7 +1,8 @@
 """Targets of dense and set-valued tasks, under four names that mean the same everywhere.
 
 objects   float32 [n, M, 5]  rows (x0, y0, x1, y1, class): a box in pixels, half open
-                             (x1 - x0 is its width); class -1 and zeros fill the rest of M rows
+                             (x1 - x0 is its width); class -1 and zeros fill the rest of M rows;
+                             -2 and zeros in all of them: nobody knows the objects of the picture
 mask      uint8 [n, h, w]    the class of every pixel; 255 is nothing, and is left out of
                              losses and scores
 present   int32 [n, k]       1 where class k is in the picture
@@ -94,13 +95,15 @@ def _check_objects(split: Split, objects: np.ndarray, k: int, what: str) -> None
     _check_form(objects, np.float32, (n, None, 5), what)
     _refuse(~np.isfinite(objects), objects, what, "give finite numbers")
     classes = objects[..., 4]
+    unknown = classes == UNKNOWN
     bad = (classes != np.floor(classes)) | (classes < PADDING) | (classes >= k)
     hint = f"give a whole class 0 .. {k - 1}, or -1 in a row that is no object"
-    _refuse(bad, classes, f"{what}: class", hint)
-    real = classes != PADDING
-    _refuse(
-        ~real & objects[..., :4].any(axis=-1), objects, what, "give zeros where the class is -1"
-    )
+    _refuse(bad & ~unknown, classes, f"{what}: class", hint)
+    mixed = unknown.any(axis=1, keepdims=True) & ~unknown
+    _refuse(mixed, classes, f"{what}: class", "-2 (unknown) is in all rows of a picture or in none")
+    real = classes >= 0
+    hint = "give zeros where the class is -1 or -2"
+    _refuse(~real & objects[..., :4].any(axis=-1), objects, what, hint)
     x0, y0, x1, y1 = (objects[..., i] for i in range(4))
     outside = (x0 < 0) | (y0 < 0) | (x1 > width) | (y1 > height)
     hint = f"a box lies in 0 .. {width} across and 0 .. {height} down, in pixels; clip it"

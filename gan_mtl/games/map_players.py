@@ -99,7 +99,13 @@ class MapPlan(NamedTuple):
         return tuple(task for task in self.tasks if task.source == self.source)
 
     def one_hot(self, mask: Masks, dtype) -> Float[Array, "n h w k"]:
-        """A channel for every class; zeros where ignored, NaN where a class is out of range."""
+        """A channel for every class; zeros where ignored, NaN where a class is out of range.
+
+        Raises:
+            TypeError: for a map that is not of integers.
+        """
+        if not jnp.issubdtype(mask.dtype, jnp.integer):
+            raise TypeError(f"label maps: expected integer classes, got dtype {mask.dtype}")
         faulty = (mask != IGNORE) & ((mask < 0) | (mask >= self.num_classes))
         maps = jax.nn.one_hot(mask.astype(jnp.int32), self.num_classes, dtype=dtype)
         return jnp.where(faulty[..., None], jnp.nan, maps)

@@ -1,5 +1,7 @@
 """What can be added to a GAN beside its adversarial row: rows, augmentation, codes, contrasts.
 
+(A `Scene` is a pass of a game, and has nothing to do with pictures of scenes.)
+
 Every addition is a plain function over a `Scene`, what is at hand in one pass of a turn. Where it
 has to remember something between steps (a moving average, a probability), it says what it starts
 with, and gets it back at every call.

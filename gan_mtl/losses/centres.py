@@ -24,7 +24,7 @@ class CentreTargets(NamedTuple):
 
     heat: Y, shape [n, h, w, k], in [0, 1]: 1 at the place of an object's centre, falling around it.
     places: shape [n, m], the places y w + x of the centres; 0 for padding.
-    offsets: shape [n, m, 2], from a place to the centre (x, y), in [0, 1).
+    offsets: shape [n, m, 2], from a place to the centre (x, y); in [0, 1) within the image.
     sizes: shape [n, m, 2], width and height of the boxes, in places.
     there: shape [n, m], whether the row is an object.
     """
@@ -143,8 +143,8 @@ def centre_loss(
 ) -> Loss:
     r"""Focal loss of the centres, L1 of their offsets and of the boxes' sizes (equation 4).
 
-    Each is a sum over an image divided by its number of objects (by 1 where there is none; the
-    paper divides by the number in the batch).
+    Each is a sum over an image divided by its number of objects, as in the paper (by 1 where there
+    is none).
 
     Args:
         outputs: of `nets.CentreHead`.

@@ -38,7 +38,9 @@ def class_balance(
         num_classes: k.
         axis_name: the pmap axis; None under jit.
     """
-    counts = jnp.zeros(num_classes).at[mask.reshape(-1).astype(jnp.int32)].add(1.0, mode="drop")
+    classes = mask.reshape(-1).astype(jnp.int32)
+    classes = jnp.where(classes < 0, num_classes, classes)  # out of range, not from the end
+    counts = jnp.zeros(num_classes).at[classes].add(1.0, mode="drop")
     if axis_name is not None:
         counts = jax.lax.psum(counts, axis_name)
     return jnp.where(counts > 0, counts.sum() / jnp.maximum(counts, 1.0), 0.0)
@@ -71,7 +73,7 @@ def oasis_gen(
 
     Args:
         fake_outputs: logits, shape [n, h, w, k + 1].
-        mask: what was asked for; ignored pixels count nothing.
+        mask: what was asked for; ignored pixels count nothing, a class outside the range is NaN.
         balance: :math:`\alpha`, of `class_balance`.
     """
     logits = wide("outputs", fake_outputs)
@@ -86,7 +88,7 @@ def oasis_gen(
     one_hot = jax.nn.one_hot(classes, k + 1, dtype=logits.dtype)
     values = -(one_hot * jax.nn.log_softmax(logits)).sum(axis=-1)
     weights = jnp.where(seen, balance[jnp.minimum(classes, k - 1)], 0.0)
-    values = jnp.where(classes < k, values, jnp.nan)
+    values = jnp.where((classes >= 0) & (classes < k), values, jnp.nan)
     return (weights * values).mean(axis=(1, 2))
 
 

@@ -42,7 +42,8 @@ def pixel_cross_entropy(
                 f"class_weights: expected one for each of {k} classes, got shape "
                 f"{class_weights.shape}"
             )
-        weight = weight * jnp.asarray(class_weights, logits.dtype)[jnp.minimum(classes, k - 1)]
+        known = jnp.asarray(class_weights, logits.dtype)[jnp.clip(classes, 0, k - 1)]
+        weight = weight * jnp.where((classes >= 0) & (classes < k), known, 1.0)  # faults stay
     target = jax.nn.one_hot(classes, k, dtype=logits.dtype)
     values = -(target * jax.nn.log_softmax(logits)).sum(axis=-1)
     values = jnp.where((classes >= 0) & (classes < k), values, jnp.nan)

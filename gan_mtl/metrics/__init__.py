@@ -2,6 +2,7 @@
 
 from gan_mtl.metrics.classification import Averages as Averages
 from gan_mtl.metrics.classification import ClassificationReport as ClassificationReport
+from gan_mtl.metrics.classification import ClassificationScores as ClassificationScores
 from gan_mtl.metrics.classification import accuracy as accuracy
 from gan_mtl.metrics.classification import classification_report as classification_report
 from gan_mtl.metrics.conditional import IntraClassFrechet as IntraClassFrechet

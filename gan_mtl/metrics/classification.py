@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
+from gan_mtl.metrics._shares import share
+
 
 class Averages(NamedTuple):
     """Precision, recall and F1, averaged over classes in some way."""
@@ -36,6 +38,57 @@ class ClassificationReport(NamedTuple):
     confusion: Int[np.ndarray, "k k"]
 
 
+class ClassificationScores(NamedTuple):
+    """Counts of a stream; the report depends neither on the batches nor on their order.
+
+    confusion: shape [k, k]; row = true class, column = predicted class.
+    """
+
+    confusion: Int[np.ndarray, "k k"]
+
+    @classmethod
+    def empty(cls, num_classes: int) -> ClassificationScores:
+        """No example yet, of classes 0 .. num_classes - 1."""
+        if num_classes < 1:
+            raise ValueError(f"num_classes: expected at least 1, got {num_classes}")
+        return cls(np.zeros((num_classes, num_classes), np.int64))
+
+    def add(self, labels: ArrayLike, predictions: ArrayLike) -> ClassificationScores:
+        """The counts after a further batch; arguments and errors as of `classification_report`."""
+        labels, predictions = _classes(labels, predictions)
+        k, largest = len(self.confusion), int(max(labels.max(), predictions.max()))
+        if largest >= k:
+            raise ValueError(f"num_classes: class {largest} occurs, but num_classes is {k}")
+        found = np.bincount(labels * k + predictions, minlength=k * k)
+        return ClassificationScores(self.confusion + found.reshape(k, k))
+
+    def merge(self, other: ClassificationScores) -> ClassificationScores:
+        """The counts of both streams."""
+        k, others = len(self.confusion), len(other.confusion)
+        if k != others:
+            raise ValueError(f"num_classes: expected equal ones, got {k} and {others}")
+        return ClassificationScores(self.confusion + other.confusion)
+
+    def report(self, zero_division: float = 0.0) -> ClassificationReport:
+        """Scores of all examples so far, nan without any; see `classification_report`."""
+        hits = np.diag(self.confusion)
+        support, predicted = self.confusion.sum(axis=1), self.confusion.sum(axis=0)
+        nothing = zero_division if support.any() else np.nan
+        precision, recall = share(hits, predicted, nothing), share(hits, support, nothing)
+        f1 = share(2 * hits, support + predicted, nothing)
+        right = float(share(hits.sum(), support.sum()))
+        return ClassificationReport(
+            accuracy=right,
+            precision=precision,
+            recall=recall,
+            f1=f1,
+            support=support,
+            macro=Averages(float(precision.mean()), float(recall.mean()), float(f1.mean())),
+            micro=Averages(right, right, right),
+            confusion=self.confusion,
+        )
+
+
 def accuracy(labels: ArrayLike, predictions: ArrayLike) -> float:
     """The share of examples whose predicted class is the label.
 
@@ -53,7 +106,7 @@ def classification_report(
     num_classes: int | None = None,
     zero_division: float = 0.0,
 ) -> ClassificationReport:
-    """Scores of a classifier, equal to scikit-learn's.
+    """Scores of a classifier, equal to scikit-learn's with `labels=range(k)`.
 
     Args:
         labels: true classes 0 .. k - 1, shape [n], none hidden.
@@ -66,27 +119,7 @@ def classification_report(
     labels, predictions = _classes(labels, predictions)
     largest = int(max(labels.max(), predictions.max()))
     k = largest + 1 if num_classes is None else num_classes
-    if largest >= k:
-        raise ValueError(f"num_classes: class {largest} occurs, but num_classes is {num_classes}")
-    confusion = np.bincount(labels * k + predictions, minlength=k * k).reshape(k, k)
-    hits, support, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-
-    def share(part: np.ndarray, whole: np.ndarray) -> Float[np.ndarray, " k"]:
-        return np.where(whole > 0, part / np.maximum(whole, 1), zero_division)
-
-    precision, recall = share(hits, predicted), share(hits, support)
-    f1 = share(2 * hits, support + predicted)
-    right = float(hits.sum() / len(labels))
-    return ClassificationReport(
-        accuracy=right,
-        precision=precision,
-        recall=recall,
-        f1=f1,
-        support=support,
-        macro=Averages(float(precision.mean()), float(recall.mean()), float(f1.mean())),
-        micro=Averages(right, right, right),
-        confusion=confusion,
-    )
+    return ClassificationScores.empty(k).add(labels, predictions).report(zero_division)
 
 
 def _classes(labels: ArrayLike, predictions: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

@@ -20,6 +20,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 
+from gan_mtl.metrics._shares import known_mean
+
+UNKNOWN = -2  # the class of true boxes of an image whose objects nobody may know
 THRESHOLDS = np.linspace(0.5, 0.95, 10)  # of the IoU from which a detection is right
 RECALLS = np.linspace(0.0, 1.0, 101)  # where precision is read off
 MAX_DETECTIONS = 100  # of an image and class
@@ -214,7 +217,8 @@ class DetectionScores(NamedTuple):
             boxes: shape [n, m, 4].
             scores: shape [n, m].
             classes: shape [n, m]; -1 where there is no detection, whatever box and score say.
-            truth: shape [n, g, 5], (x0, y0, x1, y1, class); class -1 is padding.
+            truth: shape [n, g, 5], (x0, y0, x1, y1, class); class -1 is padding, and an image with
+                class -2 in a row has unknown objects: it is left out.
 
         Raises:
             ValueError: as `add`; for arrays of other shapes.
@@ -229,7 +233,7 @@ class DetectionScores(NamedTuple):
         if truth.ndim != 3 or len(truth) != n or truth.shape[2] != 5:
             raise ValueError(f"truth: expected shape ({n}, g, 5), got {truth.shape}")
         added = self
-        for i in range(len(classes)):
+        for i in np.flatnonzero(~(truth[..., 4] == UNKNOWN).any(axis=1)):
             here, real = classes[i] != -1, truth[i, :, 4] != -1
             found = boxes[i, here], scores[i, here], classes[i, here]
             added = added.add(*found, truth[i, real, :4], truth[i, real, 4])
@@ -263,11 +267,11 @@ class DetectionScores(NamedTuple):
         return DetectionReport(
             average_precision=precision,
             per_class=precision.mean(axis=1),
-            map=_mean(precision),
-            map_50=_mean(precision[:, at[0.5]]),
-            map_75=_mean(precision[:, at[0.75]]),
+            map=known_mean(precision),
+            map_50=known_mean(precision[:, at[0.5]]),
+            map_75=known_mean(precision[:, at[0.75]]),
             recall=recall,
-            average_recall=_mean(recall),
+            average_recall=known_mean(recall),
             instances=self.instances,
             detections=np.bincount(every.classes, minlength=k),
             images=self.images,
@@ -294,12 +298,6 @@ def _iou(a: Float[np.ndarray, "m 4"], b: Float[np.ndarray, "k 4"]) -> Float[np.n
     areas_a, areas_b = ((c[:, 2:] - c[:, :2]).prod(axis=1) for c in (a, b))
     union = areas_a[:, None] + areas_b[None] - overlap
     return overlap / np.where(overlap > 0, union, 1)
-
-
-def _mean(values: np.ndarray) -> float:
-    """Of those that are not nan; nan if all are."""
-    values = values[~np.isnan(values)]
-    return float(values.mean()) if values.size else np.nan
 
 
 def _boxes(boxes: ArrayLike, name: str) -> Float[np.ndarray, "m 4"]:

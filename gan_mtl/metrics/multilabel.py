@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
+from gan_mtl.metrics._shares import share
 from gan_mtl.metrics.classification import Averages
 
 
@@ -20,7 +21,7 @@ class MultilabelReport(NamedTuple):
     micro: from the counts summed over labels.
     exact_match: the share of examples whose every label is right (subset accuracy).
     hamming_accuracy: the share of right entries of [n, k]; one less the Hamming loss.
-    examples: n. Without any, `exact_match` and `hamming_accuracy` are nan.
+    examples: n. Without any, all scores are nan.
     """
 
     precision: Float[np.ndarray, " k"]
@@ -100,13 +101,11 @@ class MultilabelScores(NamedTuple):
 
     def report(self, zero_division: float = 0.0) -> MultilabelReport:
         """Scores of all examples so far; `zero_division` as in `multilabel_report`."""
+        nothing = zero_division if self.examples else np.nan
 
         def scores(hits: ArrayLike, support: ArrayLike, predicted: ArrayLike) -> list[np.ndarray]:
-            def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-                return np.where(whole > 0, part / np.maximum(whole, 1), zero_division)
-
             h, s, p = map(np.asarray, (hits, support, predicted))
-            return [share(h, p), share(h, s), share(2 * h, s + p)]
+            return [share(h, p, nothing), share(h, s, nothing), share(2 * h, s + p, nothing)]
 
         precision, recall, f1 = scores(self.hits, self.support, self.predicted)
         micro = scores(self.hits.sum(), self.support.sum(), self.predicted.sum())

@@ -22,6 +22,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 
+from gan_mtl.metrics._shares import known_mean, share
+
 Masks = Sequence[ArrayLike] | ArrayLike  # [n, h, w], or n arrays [h, w] of any sizes
 
 
@@ -103,17 +105,17 @@ class SegmentationScores(NamedTuple):
         hits, support = np.diag(self.confusion), self.confusion.sum(axis=1)
         both, pixels = support + self.confusion.sum(axis=0), self.confusion.sum()
         accuracy, iou, dice = (
-            _share(hits, support),
-            _share(hits, both - hits),
-            _share(2 * hits, both),
+            share(hits, support),
+            share(hits, both - hits),
+            share(2 * hits, both),
         )
         weighted = (support * np.where(support > 0, iou, 0)).sum()
         return SegmentationReport(
-            pixel_accuracy=float(_share(hits.sum(), pixels)),
-            mean_accuracy=_mean(accuracy),
-            mean_iou=_mean(iou),
-            frequency_weighted_iou=float(_share(weighted, pixels)),
-            mean_dice=_mean(dice),
+            pixel_accuracy=float(share(hits.sum(), pixels)),
+            mean_accuracy=known_mean(accuracy),
+            mean_iou=known_mean(iou),
+            frequency_weighted_iou=float(share(weighted, pixels)),
+            mean_dice=known_mean(dice),
             accuracy=accuracy,
             iou=iou,
             dice=dice,
@@ -209,7 +211,7 @@ class BoundaryScores(NamedTuple):
             f1 = _boundary_f1(truth, guess, counts, k, self.tolerance)
             present = ~np.isnan(f1)
             added = added._replace(
-                total=added.total + (_mean(f1) if present.any() else 0.0),
+                total=added.total + (known_mean(f1) if present.any() else 0.0),
                 images=added.images + int(present.any()),
                 class_totals=added.class_totals + np.where(present, f1, 0),
                 class_images=added.class_images + present,
@@ -234,7 +236,7 @@ class BoundaryScores(NamedTuple):
         """Boundary F1 of all images so far."""
         return BoundaryReport(
             boundary_f1=self.total / self.images if self.images else np.nan,
-            per_class=_share(self.class_totals, self.class_images),
+            per_class=share(self.class_totals, self.class_images),
             images=self.images,
             class_images=self.class_images,
         )
@@ -332,18 +334,6 @@ def _samples(
                     + (f" (or {ignore}, which is ignored)" if name == "labels" else "")
                 )
         yield truth, guess, counts
-
-
-def _share(part: ArrayLike, whole: ArrayLike) -> np.ndarray:
-    """Part over whole; nan of nothing."""
-    part, whole = np.asarray(part), np.asarray(whole)
-    return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
-
-
-def _mean(values: np.ndarray) -> float:
-    """Of those that are not nan; nan if all are."""
-    values = values[~np.isnan(values)]
-    return float(values.mean()) if values.size else np.nan
 
 
 def _positive(num_classes: int) -> None:

@@ -64,4 +64,5 @@ class OASISDiscriminator(nn.Module):
             x = jnp.concatenate([x, maps[-1 - i]], axis=-1) if i else x
             x = GeneratorBlock(width, norm=None, **plain)(x, context=context)
         out = Conv(self.num_classes + 1, 1, dtype=self.dtype, name="out")
-        return out(x, context=context)
+        logits = out(x, context=context)
+        return logits.astype(jnp.promote_types(logits.dtype, jnp.float32))

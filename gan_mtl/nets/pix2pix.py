@@ -88,7 +88,7 @@ class PatchDiscriminator(nn.Module):
 
     Attributes:
         widths: channels of the layers.
-        dtype: compute dtype.
+        dtype: compute dtype; logits are float32 or wider.
     """
 
     widths: tuple[int, ...] = (64, 128, 256, 512)
@@ -111,7 +111,8 @@ class PatchDiscriminator(nn.Module):
             stride = 1 if i and i == len(self.widths) - 1 else 2
             x = Conv(width, 4, stride, **plain)(x, context=context)
             x = leaky_relu(_norm(self.dtype)(x, context=context) if i else x)
-        return Conv(1, 4, name="out", **plain)(x, context=context)[..., 0]
+        logits = Conv(1, 4, name="out", **plain)(x, context=context)[..., 0]
+        return logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
 
 
 def _norm(dtype: Any) -> BatchNorm:

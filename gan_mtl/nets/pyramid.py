@@ -34,7 +34,7 @@ class ConvPyramid(nn.Module):
     Attributes:
         widths: channels of each stage; the map of stage i has stride 2^(i + 1).
         depth: convolutions of a stage.
-        norm: "batch", "group" (groups of 16 channels) or None.
+        norm: "batch", "group" (groups of 16 channels; one of all where 16 does not divide) or None.
         down: what halves the size, "pool" (2x2 maxima at the end of the stage) or "stride" (of its
             first convolution, which costs a quarter).
         dtype: compute dtype.
@@ -108,7 +108,7 @@ class ResNetPyramid(nn.Module):
         depths: blocks of the stages.
         stem: "large": 7x7 convolution of stride 2 and 3x3 max-pooling of stride 2, for images of
             200 pixels; "small": one 3x3 convolution, for images of 32 to 64.
-        norm: "batch", "group" (groups of 16 channels) or None.
+        norm: "batch", "group" (groups of 16 channels; one of all where 16 does not divide) or None.
         dtype: compute dtype.
     """
 

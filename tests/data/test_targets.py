@@ -36,6 +36,13 @@ def test_pictures_without_objects_are_no_error():
     check_targets(split_of(objects=np.zeros((2, 0, 5), np.float32)), 3)
 
 
+def test_unknown_objects_are_no_error_where_all_of_a_picture_are():
+    unknown = (0, 0, 0, 0, -2)
+    check_targets(split_of(objects=boxes(EMPTY, EMPTY, unknown, unknown)), 3)
+    with pytest.raises(ValueError, match=r"example 1 has -1.0 .*-2 \(unknown\) is in all rows"):
+        check_targets(split_of(objects=boxes(EMPTY, EMPTY, unknown, EMPTY)), 3)
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
@@ -48,7 +55,8 @@ def test_pictures_without_objects_are_no_error():
         ((3, 0, 3, 2, 0), "give x0 < x1 and y0 < y1"),
         ((3, 2, 4, 1, 0), "give x0 < x1 and y0 < y1"),
         ((0, 0, 2, 2, 3), r"class: example 1 has 3.0 at \[0\]; give a whole class 0 .. 2, or -1"),
-        ((0, 0, 2, 2, -2), "has -2.0"),
+        ((0, 0, 2, 2, -2), "-2 .unknown. is in all rows of a picture or in none"),
+        ((0, 0, 2, 2, -3), "has -3.0"),
         ((0, 0, 2, 2, 0.5), "has 0.5"),
         ((0, 0, np.nan, 2, 0), "has nan .*finite"),
         ((0, 0, 2, 2, -1), "give zeros where the class is -1"),

@@ -61,3 +61,6 @@ def test_errors_name_value_and_remedy():
     groups = jax.jit(game.init)(KEY, zoo.batch())
     with pytest.raises(ValueError, match=r"gives \(8, 4, 4, 2\); pix2pix takes a logit of every"):
         game.turns[0].losses(starting(groups), zoo.batch(), CONTEXT)
+    batch = zoo.batch()
+    with pytest.raises(TypeError, match="label maps: expected integer classes, got dtype float32"):
+        games.pix2pix(players, BOTH, 3).init(KEY, {**batch, "mask": batch["mask"] + 0.5})

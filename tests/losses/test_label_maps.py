@@ -39,6 +39,16 @@ def test_balance_is_all_pixels_by_those_of_a_class():
     np.testing.assert_allclose(found[:-1], counts.sum() / counts[:-1], rtol=1e-6)
 
 
+@pytest.mark.parametrize("bad", [-1, K, 200])
+def test_a_class_out_of_range_counts_for_none_and_is_a_fault(bad):
+    mask = jnp.asarray(MASK, jnp.int32).at[2, 1, 1].set(255)
+    faulty = mask.at[2, 1, 1].set(bad)
+    balance = losses.class_balance(faulty, K)
+    np.testing.assert_allclose(balance, losses.class_balance(mask, K), rtol=1e-6)
+    found = losses.oasis_gen(jnp.asarray(FAKE), faulty, balance)
+    assert jnp.isnan(found).tolist() == [False, False, True, False]
+
+
 def test_both_players_by_loops():
     balance = losses.class_balance(jnp.asarray(MASK), K)
     gen = losses.oasis_gen(jnp.asarray(FAKE), jnp.asarray(MASK), balance)

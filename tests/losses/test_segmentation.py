@@ -46,6 +46,15 @@ def test_a_class_out_of_range_is_a_fault_in_the_data(loss, bad):
     assert jnp.isnan(loss(jnp.zeros((2, 2, 2, 3)), mask)).tolist() == [True, False]
 
 
+@pytest.mark.parametrize("bad", [3, -1])
+def test_a_fault_is_not_weighed_away(bad):
+    """Nor is it where the class nearest to it has no weight, and nothing else is to be seen."""
+    mask = jnp.full((1, 2, 2), 255).at[0, 1, 1].set(bad)
+    found = pixel_cross_entropy(jnp.zeros((1, 2, 2, 3)), mask, jnp.array([0.0, 1.0, 0.0]))
+    weighed = (found.values * found.mask).sum() / found.mask.sum()
+    assert bool(jnp.isnan(weighed)) and float(found.mask[0]) > 0
+
+
 def test_an_image_of_ignored_pixels_teaches_nothing():
     """Nor is anything that is not a number behind its mask."""
     logits = jnp.asarray(LOGITS, jnp.float32)

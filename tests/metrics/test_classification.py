@@ -1,10 +1,12 @@
 """The classification report is scikit-learn's."""
 
+import functools
+
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
-from gan_mtl.metrics import accuracy, classification_report
+from gan_mtl.metrics import ClassificationScores, accuracy, classification_report
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 5, 200)
@@ -26,6 +28,25 @@ def test_against_scikit_learn(k, zero_division):
         got.confusion, confusion_matrix(LABELS, PREDICTIONS, labels=range(k))
     )
     assert got.accuracy == accuracy(LABELS, PREDICTIONS) == accuracy_score(LABELS, PREDICTIONS)
+
+
+@pytest.mark.parametrize("cuts", [(50,), (1, 2, 199)])
+def test_neither_batches_nor_their_order_matter(cuts):
+    whole = classification_report(LABELS, PREDICTIONS, 6)
+    parts = [
+        ClassificationScores.empty(6).add(*part)
+        for part in zip(np.split(LABELS, cuts), np.split(PREDICTIONS, cuts), strict=True)
+    ]
+    for order in (parts, parts[::-1]):
+        found = functools.reduce(ClassificationScores.merge, order).report()
+        np.testing.assert_array_equal(found.confusion, whole.confusion)
+        np.testing.assert_array_equal(found.f1, whole.f1)
+        assert (found.accuracy, found.macro) == (whole.accuracy, whole.macro)
+
+
+def test_without_examples():
+    report = ClassificationScores.empty(3).report(zero_division=1.0)
+    assert np.isnan([report.accuracy, *report.f1, *report.macro, *report.micro]).all()
 
 
 def test_by_hand():
@@ -53,5 +74,9 @@ def test_bad_input_is_refused_by_name():
         accuracy([0, 1], [0, 1, 1])
     with pytest.raises(ValueError, match="class 4 occurs, but num_classes is 3"):
         classification_report([0, 4], [0, 1], 3)
+    with pytest.raises(ValueError, match="expected equal ones, got 2 and 3"):
+        ClassificationScores.empty(2).merge(ClassificationScores.empty(3))
+    with pytest.raises(ValueError, match="num_classes: expected at least 1, got 0"):
+        ClassificationScores.empty(0)
     with pytest.raises(ValueError, match=r"labels.*\(0,\)"):
         accuracy(np.zeros(0, int), np.zeros(0, int))

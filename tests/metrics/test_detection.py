@@ -207,6 +207,15 @@ def test_padded_batches(cuts):
     same(added.report(), streamed(images).report())
 
 
+def test_images_of_unknown_objects_are_left_out():
+    images = list(scene(3))
+    boxes_, scores, classes, truth = padded(images)
+    truth[1], truth[4] = (0, 0, 0, 0, -2), (0, 0, 0, 0, -2)
+    known = [image for i, image in enumerate(images) if i not in (1, 4)]
+    found = DetectionScores.empty(4).add_batch(boxes_, scores, classes, truth).report()
+    same(found, streamed(known).report())
+
+
 def test_no_detections_no_truth_no_images():
     boxes_, true = np.array([[0, 0, 4, 4]]), [0]
     missed = DetectionScores.empty(2).add(*NOTHING, boxes_, true).report()
@@ -354,8 +363,8 @@ def test_bad_batches_and_thresholds_are_refused_by_name():
     classes[2, 0] = -2
     with pytest.raises(ValueError, match="sample 2: "):
         add(boxes_, scores, classes, truth)
-    truth[1, 0, 4] = -2
-    with pytest.raises(ValueError, match=r"sample 1: true classes: .* 0 to 3, got -2"):
+    truth[1, 0, 4] = -3
+    with pytest.raises(ValueError, match=r"sample 1: true classes: .* 0 to 3, got -3"):
         add(boxes_, scores, np.full_like(classes, -1), truth)
     with pytest.raises(ValueError, match="threshold: expected an IoU from 0 to 1, got 50"):
         non_maximum_suppression([[0, 0, 4, 4]], [0.5], 50)

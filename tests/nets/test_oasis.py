@@ -5,7 +5,15 @@ import itertools
 import jax
 import jax.numpy as jnp
 import pytest
-from nets.checks import CONTEXT, KEY, check_gradients, count, out_shape, spectral_kernels
+from nets.checks import (
+    CONTEXT,
+    KEY,
+    check_bfloat16,
+    check_gradients,
+    count,
+    out_shape,
+    spectral_kernels,
+)
 from nets.compiled import compiled
 
 from gan_mtl import nets
@@ -37,8 +45,9 @@ def test_logits_of_every_pixel_of_its_own_image():
     assert bool((moved[0, 1, 1] != logits[0, 1, 1]).all()) and bool((moved[1] == logits[1]).all())
 
 
-def test_gradients_and_spectral_norm():
+def test_gradients_dtypes_and_spectral_norm():
     check_gradients(SMALL, X)
+    check_bfloat16(SMALL, X)
     assert spectral_kernels(SMALL.clone(spectral=True), X) == (12 + 1, 12)
 
 

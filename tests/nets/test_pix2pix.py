@@ -62,6 +62,7 @@ def test_gradients_and_dtypes():
     check_gradients(SMALL, NONE, MAPS, dead=("ConvTranspose_0/bias",))
     check_gradients(nets.PatchDiscriminator((4, 5)), IMAGES, MAPS, dead=("Conv_1/bias",))
     check_bfloat16(SMALL, NONE, MAPS)
+    check_bfloat16(nets.PatchDiscriminator((4, 5)), IMAGES, MAPS)
 
 
 def test_errors_name_value_and_remedy():
