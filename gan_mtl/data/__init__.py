@@ -18,7 +18,7 @@ from gan_mtl.data.generated import grid, ring
 from gan_mtl.data.idx import read_idx
 from gan_mtl.data.joined import joined, joined_stream, part
 from gan_mtl.data.lazy import Pictures, Records, lazy_stream, prefetch
-from gan_mtl.data.manifest import assemble, verify
+from gan_mtl.data.manifest import assemble, front_end_hashes, verify
 from gan_mtl.data.order import permutation as shuffled
 from gan_mtl.data.overlaid import overlaid
 from gan_mtl.data.protocol import with_fraction, with_labels, with_validation, with_visible
@@ -47,6 +47,7 @@ __all__ = [
     "digits",
     "draw_labels",
     "from_arrays",
+    "front_end_hashes",
     "grid",
     "hide_labels",
     "hide_targets",

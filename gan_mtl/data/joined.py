@@ -22,7 +22,8 @@ def joined(name: str, parts: Sequence[Dataset]) -> Dataset:
 
     The target `source` says where an example is from, so that a part of the whole (a validation
     split, a fraction) still knows. Class k of the second set is class k + (classes of the first).
-    Targets stay where all sets have the same.
+    Targets stay where all sets have the same. The manifest holds the front end of every part that
+    has one, by its name.
 
     Raises:
         ValueError: for images of different shapes, fewer than two sets, two of one name, different
@@ -59,7 +60,15 @@ def joined(name: str, parts: Sequence[Dataset]) -> Dataset:
         _concatenated([getattr(part, key) for part in parts], sources) for key in ("train", "test")
     )
     labels = tuple(f"{part.name}/{label}" for part in parts for label in part.label_names)
-    whole = manifest.assemble(name, train, test, labels, source=" + ".join(names))
+    front_ends = {part.name: part.manifest.get("front_end") for part in parts}
+    whole = manifest.assemble(
+        name,
+        train,
+        test,
+        labels,
+        source=" + ".join(names),
+        front_end={key: found for key, found in front_ends.items() if found},
+    )
     return whole._replace(sources=sources)
 
 

@@ -67,7 +67,8 @@ def describe(
         label_names: one a class.
         seed: of the split, where it is ours; None where it is the publisher's.
         draw: of visible labels (`describe_draw`); None where all labels may be seen.
-        front_end: what made pictures of something else, with its hash; None for most sets.
+        front_end: what made pictures of something else, with its hash, `sha256`; of a joined set
+            by the name of the part; None for most sets.
     """
     return {
         **({"front_end": front_end} if front_end else {}),
@@ -114,12 +115,22 @@ def assemble(
     return Dataset(name, train, test, len(label_names), label_names, manifest, validation)
 
 
+def front_end_hashes(dataset: Dataset) -> dict[str, str]:
+    """The hash of every front end, by the name of the set or of the joined part; most have none."""
+    found = dataset.manifest.get("front_end") or {}
+    by_name = {dataset.name: found} if "sha256" in found else found
+    return {name: described["sha256"] for name, described in by_name.items()}
+
+
 def verify(manifest: Mapping[str, Any], dataset: Dataset) -> None:
     """Raises ValueError with the differing fields unless `dataset` is what `manifest` describes.
 
-    Hashes are computed anew from the arrays; only where the files lay is not compared.
+    Hashes are computed anew from the arrays; only where the files lay is not compared, and the
+    front end where the manifest has none (joined sets once had not, and pictures have their hash).
     """
     found = remake(dataset)
+    if "front_end" not in manifest:
+        found.pop("front_end", None)
     differing = [
         f"{field}: the manifest has {_short(expected)}, the data {_short(actual)}"
         for field, expected, actual in _differences(dict(manifest), found)

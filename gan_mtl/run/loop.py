@@ -20,10 +20,10 @@ from gan_mtl import parallel
 from gan_mtl.data import Dataset, Stream
 from gan_mtl.gradients import take_slice
 from gan_mtl.run import checkpoints as checkpoints_lib
-from gan_mtl.run import conflicts, products, watch
+from gan_mtl.run import conflicts, meta, products, watch
 from gan_mtl.run import feed as feed_lib
 from gan_mtl.run import writers as writers_lib
-from gan_mtl.run.config import Arm, Config, Spec, config_hash
+from gan_mtl.run.config import Arm, Config, Spec
 from gan_mtl.run.evaluate import Evaluation, FeatureNetwork, evaluator
 from gan_mtl.types import Game, TrainState
 from gan_mtl.update import alternating, variables_of
@@ -230,12 +230,9 @@ def _begin(config, run: _Run, cells, restore_step, progress) -> tuple[int, Any]:
         store.restore(like, step)
         for store, like in zip(run.stores, run.compiled.split(state), strict=True)
     ]
-    for cell, store, found in zip(cells, run.stores, restored, strict=True):
-        if found.meta.get("config") != config_hash(config):
-            raise ValueError(
-                f"{cell.folder}: its checkpoint is of another config "
-                f"({found.meta.get('config')}, not {config_hash(config)}); use another --workdir."
-            )
+    for cell, data, found in zip(cells, run.datasets, restored, strict=True):
+        meta.check(found.meta, config, data, cell.folder)
+    for cell, store in zip(cells, run.stores, strict=True):
         store.discard_after(step)
         products.truncate(cell.folder, step)
     progress.line(f"  resumed from step {step}")
@@ -378,10 +375,10 @@ def _save(config, run: _Run, state, step, scores) -> None:
         what = watch.broken_parameters(run.game, finite, step)
         if what is not None:
             raise NonFiniteLossError(_way_back(run, cell, what))
-    for cell, store, one, found in zip(run.cells, run.stores, states, scores, strict=True):
+    for i, (store, one, found) in enumerate(zip(run.stores, states, scores, strict=True)):
         numbers = {k: float(v) for k, v in found.items() if isinstance(v, int | float)}
-        meta = {"config": config_hash(config), "seed": cell.seed, "data_step": step}
-        store.save(step, one, meta, numbers or None)
+        said = meta.of(config, run.datasets[i], run.cells[i].seed, step)
+        store.save(step, one, said, numbers or None)
 
 
 def _write_samples(config, run: _Run, cells, state, step) -> None:

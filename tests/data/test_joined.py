@@ -34,6 +34,22 @@ def test_images_labels_and_sources_stand_one_after_another(whole):
     assert [tuple(source) for source in whole.sources] == [("long", 0, 3), ("short", 3, 2)]
 
 
+def test_the_manifest_holds_the_front_end_of_every_part_that_has_one(whole):
+    spoken, plain = one("spoken", 12, 2), one("plain", 12, 2)
+    manifest = {**spoken.manifest, "front_end": {"hop": 64, "sha256": "abc"}}
+    found = data.joined("both", [plain, spoken._replace(manifest=manifest)])
+    assert found.manifest["front_end"] == {"spoken": {"hop": 64, "sha256": "abc"}}
+    assert data.front_end_hashes(found) == {"spoken": "abc"}
+    assert data.with_fraction(found, 0.5, seed=0).manifest["front_end"].keys() == {"spoken"}
+    assert data.front_end_hashes(spoken._replace(manifest=manifest)) == {"spoken": "abc"}
+    assert "front_end" not in whole.manifest and data.front_end_hashes(whole) == {}
+    other = {**found.manifest, "front_end": {"spoken": {"hop": 80, "sha256": "def"}}}
+    with pytest.raises(ValueError, match=r"front_end.spoken.hop: the manifest has 80"):
+        data.verify(other, found)
+    del other["front_end"]  # as joined sets were once described
+    data.verify(other, found)
+
+
 @pytest.mark.parametrize("name", COUNTS)
 def test_a_part_is_the_set_that_it_was(whole, name):
     found, expected = data.part(whole, whole.train, name), one(name, *COUNTS[name]).train

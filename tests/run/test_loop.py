@@ -16,12 +16,12 @@ CONFIG, SPEC = regression.CONFIG, regression.SPEC
 SEEDS = (3, 4)
 
 
-def run(folder, seeds=SEEDS, config=CONFIG, **options):
+def run(folder, seeds=SEEDS, config=CONFIG, data=None, **options):
     cells = [Cell("linear", None, seed, folder / f"seed-{seed}") for seed in seeds]
     for cell in cells:
         cell.folder.mkdir(parents=True, exist_ok=True)
-    data = [regression.dataset()] * len(cells)
-    return train(config, config.arms["linear"], SPEC, cells, data, **options)
+    datasets = [data or regression.dataset()] * len(cells)
+    return train(config, config.arms["linear"], SPEC, cells, datasets, **options)
 
 
 def lines(path):
@@ -160,6 +160,28 @@ def test_checkpoints_of_another_config_are_refused(finished):
     longer = dataclasses.replace(CONFIG, steps=8)
     with pytest.raises(ValueError, match=r"checkpoint is of another config .*--workdir"):
         run(folder, SEEDS[:1], config=longer)
+
+
+def spoken(digest):
+    data = regression.dataset()
+    return data._replace(manifest={**data.manifest, "front_end": {"sha256": digest}})
+
+
+def test_checkpoints_of_another_front_end_are_refused_and_of_none_are_not(tmp_path, finished):
+    with pytest.raises(Interrupted):
+        run(tmp_path, SEEDS[:1], data=spoken("abc"), stop=lambda: True)
+    cell = tmp_path / f"seed-{SEEDS[0]}"
+    name = regression.dataset().name
+    assert state_of(cell).meta["front_end"] == {name: "abc"}
+    with pytest.raises(
+        ValueError, match=r"front end {'.*': 'abc'}, the data of {'.*': 'def'}; use"
+    ):
+        run(tmp_path, SEEDS[:1], data=spoken("def"))
+    with pytest.raises(ValueError, match=r"front end {'.*': 'abc'}, the data of none; use"):
+        run(tmp_path, SEEDS[:1])
+    folder, scores, _ = finished  # its checkpoints say nothing of a front end
+    assert "front_end" not in state_of(folder / f"seed-{SEEDS[0]}").meta
+    assert run(folder, SEEDS[:1], data=spoken("abc")) == scores[:1]
 
 
 @pytest.mark.parametrize(
