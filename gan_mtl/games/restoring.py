@@ -58,8 +58,9 @@ class Search(NamedTuple):
     r"""Latents by descent on :math:`\sum_{known} (G(z) - x)^2 / 2\sigma^2 + |z|^2 / 2`.
 
     Known pixels are those outside the hole; where the hole is everywhere, all. The start is the
-    game's `predict["latents"]` of the damaged image where it has them, else a draw. The descent is
-    a loop: on a CPU keep the decoder free of convolutions.
+    game's `predict["latents"]` of the damaged image where they are what `generate` takes (those of
+    a two-stage VAE are not), else a draw. The descent is a loop: on a CPU keep the decoder free of
+    convolutions.
 
     steps: of Adam.
     rate: of Adam.
@@ -107,10 +108,10 @@ def _searched(
     images, hole = damaged
     everywhere = hole.min(axis=(1, 2, 3), keepdims=True) > 0
     known = jnp.where(everywhere, 1.0, 1.0 - hole)
+    start = game.latents(images.shape[0], context.fold("search"))
     if "latents" in game.predict:
-        start = game.predict["latents"](variables, images, context)
-    else:
-        start = game.latents(images.shape[0], context.fold("search"))
+        codes = game.predict["latents"](variables, images, context)
+        start = codes if codes.shape == start.shape else start
 
     def cost(z: Array) -> Array:
         squares = (jnp.square(generate(z, None, context) - images) * known).sum()

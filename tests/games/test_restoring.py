@@ -61,6 +61,50 @@ def test_the_search_finds_the_latents_of_a_linear_model():
     np.testing.assert_allclose(again[:, 1, 1], wanted[:, 1, 1], rtol=1e-6)
 
 
+def everywhere(images, context):
+    """Every second pixel black, and none of them known."""
+    del context
+    return corruptions.Damaged(images * jnp.array([1.0, 0.0])[None, None, :, None], images * 0 + 1)
+
+
+def test_where_the_hole_is_everywhere_the_damaged_image_itself_is_fitted():
+    game, variables, w = linear_model()
+    search = games.Search(steps=400, rate=0.1, sigma=0.5)
+    found = games.restoring(game, {"all": everywhere}, search=search)
+    images = jnp.asarray(np.random.default_rng(1).uniform(size=(3, 2, 2, 1)), jnp.float32)
+    repaired = jax.jit(lambda v: found.predict["all/repaired"](v, images, CONTEXT))(variables)
+    x = np.asarray(images, float).reshape(3, 4) * [1, 0, 1, 0] - 0.5
+    ridge = np.linalg.solve(w @ w.T + 0.25 * np.eye(2), w @ x.T).T
+    np.testing.assert_allclose(repaired.reshape(3, 4), 0.5 + ridge @ w, atol=2e-3)
+
+
+def test_a_search_starts_from_codes_that_generate_takes_and_else_from_a_draw():
+    """Without a step what is made of the start is what is seen."""
+    game, variables, _ = linear_model()
+    images, still = jnp.full((3, 2, 2, 1), 0.3), games.Search(steps=0)
+    damaged = last_pixel(images, CONTEXT).images
+
+    def begun(game, variables):
+        found = games.restoring(game, {"lost": last_pixel}, search=still)
+        return np.asarray(found.predict["lost/repaired"](variables, images, CONTEXT))[:, 1, 1]
+
+    def drawn(game, variables):
+        z = game.latents(3, CONTEXT.fold("search"))
+        return np.asarray(game.generate(variables, z, None, CONTEXT))[:, 1, 1]
+
+    codes = game.predict["latents"](variables, damaged, CONTEXT)
+    wanted = np.asarray(game.generate(variables, codes, None, CONTEXT))[:, 1, 1]
+    np.testing.assert_allclose(begun(game, variables), wanted, rtol=1e-6)
+    blind = game._replace(predict={})
+    np.testing.assert_allclose(begun(blind, variables), drawn(game, variables), rtol=1e-6)
+    assert np.abs(drawn(game, variables) - wanted).max() > 1e-3
+    head, out = linen(nets.Head(4)), linen(nets.MLPGenerator((), (2, 2, 1), output="none"))
+    stages = games.Stages(head, out, head, linen(nets.MLPGenerator((), (2,), output="none")))
+    two = games.two_stage_vae(stages, 2, (optax.sgd(0.1), optax.sgd(0.1)))  # latents [n, 4]
+    groups = starting(jax.jit(two.init)(KEY, {"images": images}))
+    np.testing.assert_allclose(begun(two, groups), drawn(two, groups), rtol=1e-6)
+
+
 def last_pixel(images, context):
     del context
     hole = jnp.zeros_like(images).at[:, 1, 1].set(1.0)
