@@ -204,7 +204,10 @@ def arms_table(config: Config, cells: tables.Cells, names: Sequence[str]) -> str
 
 
 def picks_table(config: Config, cells: tables.Cells, names: Sequence[str]) -> str:
-    """A row a validator: method and checkpoint chosen by it on every fold, against source-only."""
+    """A row a validator: method and checkpoint chosen by it on every fold, against source-only.
+
+    The row of chance says what the choice of arms alone is worth: it is what a validator must beat.
+    """
     arms = candidates(config)
     base = by_fold(config, lambda fold: picks.last(cells, SOURCE_ONLY, fold=fold))
     rows = [["source only, last step", *shown(base), ""]]
@@ -212,6 +215,8 @@ def picks_table(config: Config, cells: tables.Cells, names: Sequence[str]) -> st
         found = by_fold(config, lambda fold, by=by: picks.picked(cells, arms, by, fold=fold))
         text = f"by {by}" + (" (the one that was to count)" if by == CHOSEN else "")
         rows.append([text, *shown(found), _gain(found, base)])
+    found = [picks.chance(cells, arms, fold=fold) for fold in config.folds]
+    rows.append(["chance: the mean of all arms and checkpoints", *shown(found), _gain(found, base)])
     found = by_fold(config, lambda fold: picks.oracle(cells, arms, fold=fold))
     rows.append(["*oracle*: by the target's test labels", *shown(found), _gain(found, base)])
     header = ["method and checkpoint chosen", *names, "mean", "minus source only, 95 %"]

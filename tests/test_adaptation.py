@@ -44,6 +44,13 @@ def test_a_choice_is_never_of_the_arm_with_the_targets_labels_and_counts_from_so
     wanted = ["60.0 ± 0.0", "80.0 ± 0.0", "70.0 ± 0.0", "+20.0 (+20.0 .. +20.0)"]
     assert row(table, "by information") == wanted == row(table, "by dev")
     assert row(table, "*oracle*")[2:] == ["80.0 ± 0.0", "+30.0 (+30.0 .. +30.0)"]
+    assert row(table, "chance") == [
+        "55.0 ± 0.0",
+        "75.0 ± 0.0",
+        "65.0 ± 0.0",
+        *row(table, "chance")[3:],
+    ]
+    assert row(table, "chance")[3] == "+15.0 (+15.0 .. +15.0)"
 
 
 def test_arms_have_their_last_step_by_fold_and_three_means():

@@ -38,8 +38,9 @@ def test_its_config_is_a_record_and_its_presets_are_valid(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_has_a_results_file_that_its_table_is_written_from(name):
-    results = sorted((ROOT / "experiments" / "results").glob(f"{name}*.json"))
-    assert results, f"no experiments/results/{name}*.json"
+    place = ROOT / "experiments" / "results"
+    results = sorted([*place.glob(f"{name}.json"), *place.glob(f"{name}-*.json")])
+    assert results, f"no experiments/results/{name}.json or {name}-*.json"
     page = (ROOT / "experiments" / "README.md").read_text()
     for path in results:
         assert section(path) in page, f"{path.name}: run `python -m experiments`"

@@ -118,6 +118,22 @@ def oracle(
     return _best(cells, arms, ACCURACY, 1, labels, fold)
 
 
+def chance(
+    cells: Cells, arms: Sequence[str], *, labels: int | None = None, fold: str | None = None
+) -> dict[int, float]:
+    """By seed, what a blind choice of arm and checkpoint has in the mean: a validator's control.
+
+    Args:
+        cells, arms, labels, fold: as of `picked`.
+    """
+    by_arm = [dict(_lines(cells, arm, labels, fold)) for arm in arms]
+    seeds = set.intersection(*map(set, by_arm)) if by_arm else set()
+    return {
+        seed: float(np.mean([np.mean([x[ACCURACY] for x in found[seed]]) for found in by_arm]))
+        for seed in sorted(seeds)
+    }
+
+
 def last(
     cells: Cells, arm: str, *, labels: int | None = None, fold: str | None = None
 ) -> dict[int, Pick]:

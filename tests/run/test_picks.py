@@ -32,6 +32,12 @@ def test_the_last_step_the_pick_and_the_oracle_differ():
     assert picks.oracle(CELLS, ["b"]) == {0: picks.Pick("b", 1, 0.9)}
 
 
+def test_chance_is_the_mean_of_arms_and_checkpoints():
+    assert picks.chance(CELLS, ["a"]) == pytest.approx({0: 0.55, 1: 0.45})
+    assert picks.chance(CELLS, ["a", "b"]) == pytest.approx({0: 0.6})
+    assert picks.chance(CELLS, []) == {}
+
+
 def test_every_validator_prefers_a_model_that_is_sure_and_right():
     """Values of the metrics themselves, of which some are best high and some low."""
     draw = np.random.default_rng(0)
