@@ -10,8 +10,14 @@ The decoder sees the sum of an image's shared and private features. Without a do
 last row is `alignment`, an MMD of the shared features, in the trunk.
 
 Bousmalis, Trigeorgis, Silberman, Krishnan, Erhan, "Domain Separation Networks", NeurIPS 2016, arXiv
-1608.06019. Differs: the difference loss is the normalised `losses.orthogonality`; the classifier's
-own entry is 1 (gamma there).
+1608.06019. Differs from the authors' code: the classifier's own entry is 1 (gamma there), and two
+losses are of another scale, so that their weights b and g are others here.
+
+- `difference` is the normalised `losses.orthogonality`: with n examples of a domain, and d shared
+  and e private features, the sum over d e correlations, each a mean over examples. Theirs is the
+  mean of d e squared sums over examples: beta = b n^2 / (d e).
+- `alignment` is under the mean of the 19 kernels, theirs under the sum, and constant below 1e-4:
+  gamma = 19 g. (Of a domain classifier gamma = g.)
 """
 
 from __future__ import annotations
@@ -91,8 +97,10 @@ def dsn(
         dec: features to images, group `dec`.
         tasks, optimizer, domains, weighting, ema: as of `dann`.
         domain: features to logits [n] of being the source, group `domain`; None takes the MMD.
-        alpha, beta, gamma: weights of reconstruction, difference and similarity. The authors'
-            code lets beta and gamma wait for 10,000 steps: give a `Schedule`.
+        alpha, beta, gamma: weights of reconstruction, difference and similarity. In the
+            scale of the authors' code, see above, the defaults of the last two are 0.075 d e / n^2
+            and, for the MMD, 0.25 / 19 = 0.013. That code lets beta and gamma wait for 10,000
+            steps: give a `Schedule`.
         kernel: of the MMD.
 
     Returns:

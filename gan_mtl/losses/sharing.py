@@ -103,8 +103,9 @@ def orthogonality(
     A batch statistic: a scalar, equal on every device. Normalised, features are centred over the
     batch, every example's are divided by their norm, and S' H is a mean over examples: a value in
     [0, 1] that no batch size, width or scale of the features enters. (The code of domain separation
-    networks averages over the d e entries too.) As the papers print it, `normalise=False`, it grows
-    with the squares of all of these, and is known to explode.
+    networks sums S' H over examples, and averages its squares over the d e entries: n^2 / (d e)
+    times this.) As the papers print it, `normalise=False`, it grows with the squares of all of
+    these, and is known to explode.
 
     Args:
         shared: S, the shared encoder's features of one task's (or domain's) examples.
