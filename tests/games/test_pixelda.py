@@ -2,6 +2,7 @@
 
 import functools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import two_domains as two
 from linear import linear
 
 from gan_mtl import games
+from gan_mtl.types import starting
 
 PLAYERS = games.PixeldaPlayers(linear(4), linear(None), linear(3), linear(3))
 
@@ -63,9 +65,22 @@ def test_both_turns_by_hand():
 
 
 def test_latents_repaint_an_image_in_many_ways():
+    """The generator is one matrix over (z, x), and every image draws a z by the context's key."""
+    source = two.BATCH["images/a"]
+    others = [two.CONTEXT, two.CONTEXT._replace(key=jax.random.key(6))]
     played = game(games.Latents(2))
-    _, w = two.outcomes(played)
-    assert w["gen"].shape == (2 + 4, 4)
+    groups = played.init(two.KEY, two.BATCH)
+    w = np.asarray(groups["gen"]["params"]["w"], float)
+    made = [np.asarray(played.predict["to/b"](starting(groups), source, c)) for c in others]
+    for painted, context in zip(made, others, strict=True):
+        key = context.fold("latents").key
+        z = np.stack([jax.random.normal(jax.random.fold_in(key, i), (2,)) for i in range(6)])
+        wanted = z @ w[:2] + np.asarray(source, float) @ w[2:]
+        np.testing.assert_allclose(painted, wanted, atol=1e-5)
+    assert np.abs(made[0] - made[1]).max(axis=1).min() > 0.1
+    plain = starting(game().init(two.KEY, two.BATCH))
+    one, other = (game().predict["to/b"](plain, source, context) for context in others)
+    np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("number", [0, 1])
