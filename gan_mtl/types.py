@@ -39,7 +39,8 @@ class Context(NamedTuple):
     """What a pass through a network needs to know beside its inputs.
 
     `stride` and `offset` say which examples of the global batch a slice holds (repeats, gradient
-    accumulation), so that random draws belong to an example and not to a device or a slice.
+    accumulation, a prediction in parts), so that random draws belong to an example and not to a
+    device or a slice.
     """
 
     key: Key
@@ -47,7 +48,7 @@ class Context(NamedTuple):
     train: bool = True
     axis_name: str | None = None  # the pmap axis, None under jit
     stride: int = 1
-    offset: int = 0
+    offset: int | Array = 0
 
     def fold(self, tag: str | int) -> Context:
         """The same context with another key: one for every separately drawn thing."""

@@ -27,7 +27,8 @@ class Evaluation(NamedTuple):
     """What an experiment's `evaluate` is given: one cell's state, ready to be asked.
 
     predict: `(name, uint8 images, draw=0) -> outputs`, of the game's `predict`; where that draws
-        random numbers, another `draw` has others, and every batch of 500 images has the same.
+        random numbers, every image has its own by its place among these, whatever the size of a
+        batch, and another `draw` has others.
     sample: `(n, labels | None) -> images in the value range`, always from the same latents.
     dataset: as the training saw it (hidden labels hidden); its test split has its labels.
     features: the scoring network, or None where the experiment asks for none.
@@ -63,10 +64,10 @@ def evaluator(game: Game, spec: Spec) -> Callable[[Variables, int], tuple[Callab
     context = Context(jax.random.key(0), jnp.zeros((), jnp.int32), train=False)
     predicts = {
         name: parallel.compile_function(
-            lambda v, x, draw, f=f: f(
+            lambda v, x, draw, first, f=f: f(
                 v,
                 to_float(x, *spec.value_range),
-                context._replace(key=jax.random.fold_in(context.key, draw)),
+                context._replace(key=jax.random.fold_in(context.key, draw), offset=first),
             )
         )
         for name, f in game.predict.items()
@@ -80,7 +81,10 @@ def evaluator(game: Game, spec: Spec) -> Callable[[Variables, int], tuple[Callab
 
     def bind(variables: Variables, seed: int) -> tuple[Callable, Callable]:
         def predict(name: str, images: np.ndarray, draw: int = 0) -> np.ndarray:
-            return in_batches(lambda x: predicts[name](variables, x, np.uint32(draw)), images)
+            def asked(x: np.ndarray, first: int) -> Any:
+                return predicts[name](variables, x, np.uint32(draw), np.int32(first))
+
+            return in_batches(asked, images)
 
         def sample(n: int, labels: np.ndarray | None = None) -> np.ndarray:
             key = jax.random.fold_in(jax.random.key(seed), 0x5A)
@@ -99,13 +103,17 @@ def evaluator(game: Game, spec: Spec) -> Callable[[Variables, int], tuple[Callab
     return bind
 
 
-def in_batches(function: Callable[[np.ndarray], Any], images: np.ndarray) -> Any:
-    """`function` over batches of one size (the last one padded), its arrays joined."""
+def in_batches(function: Callable[[np.ndarray, int], Any], images: np.ndarray) -> Any:
+    """`function` over batches of one size (the last one padded), its arrays joined.
+
+    Args:
+        function: `(images of a batch, place of the first of them among all) -> arrays [n, ...]`.
+    """
     if not len(images):
         raise ValueError("images: there are none; give at least one.")
     size = min(len(images), BATCH)
     parts = [
-        jax.tree.map(np.asarray, function(_padded(images[i : i + size], size)))
+        jax.tree.map(np.asarray, function(_padded(images[i : i + size], size), i))
         for i in range(0, len(images), size)
     ]
     return jax.tree.map(lambda *found: np.concatenate(found)[: len(images)], *parts)
@@ -175,10 +183,10 @@ def _network(game: Game, variables: Variables, name: str, test: Split) -> Featur
     )
 
     def features(images: np.ndarray) -> np.ndarray:
-        return in_batches(lambda x: hidden(variables, x), images)
+        return in_batches(lambda x, _: hidden(variables, x), images)
 
     def classify(images: np.ndarray) -> np.ndarray:
-        return in_batches(lambda x: logits(variables, x), images).argmax(axis=-1)
+        return in_batches(lambda x, _: logits(variables, x), images).argmax(axis=-1)
 
     accuracy = metrics.accuracy(test.labels, classify(to_float(test.images)))
     return FeatureNetwork(

@@ -61,7 +61,7 @@ def _trained(game, dataset, value_range, steps, batch_size) -> Predict:
         head: parallel.compile_function(lambda v, x, f=f: f(v, x, context))
         for head, f in game.predict.items()
     }
-    return lambda head, images: in_batches(lambda x: heads[head](variables, x), images)
+    return lambda head, images: in_batches(lambda x, _: heads[head](variables, x), images)
 
 
 def synthesis_scores(e: Evaluation, predict: Predict | None = None) -> dict[str, float]:

@@ -29,11 +29,16 @@ def scale(variables, images, context):
     return jnp.stack([sums, jnp.full_like(sums, float(context.train))], axis=1)
 
 
+def noisy(variables, images, context):
+    """The images under noise of their own."""
+    return images + draws.normal(len(images), images.shape[1:], context)
+
+
 GAME = Game(
     lambda key, batch: {"w": {"params": {"w": jnp.ones(())}}},
     (Turn("model", lambda v, b, c: Outcome({}, v), {"x": Objective({"w": 1.0})}, optax.sgd(0.1)),),
     sample=noise,
-    predict={"scale": scale},
+    predict={"scale": scale, "noisy": noisy},
 )
 
 
@@ -58,15 +63,16 @@ def images_of(n, seed=0):
 
 @pytest.mark.parametrize("n", [1, 4, 5, 11])
 def test_batches_are_of_one_size_and_what_pads_them_is_cut_off(n, batches_of_four):
-    sizes = []
+    sizes, places = [], []
 
-    def first_pixels(images):
+    def first_pixels(images, first):
         sizes.append(len(images))
+        places.append(first)
         return images[:, 0, 0]
 
     images = images_of(n)
     np.testing.assert_array_equal(evaluate.in_batches(first_pixels, images), images[:, 0, 0])
-    assert set(sizes) == {min(n, 4)} and len(sizes) == -(-n // 4)
+    assert set(sizes) == {min(n, 4)} and places == list(range(0, n, 4))
 
 
 def test_predictions_are_of_images_in_the_value_range_outside_training(bind, batches_of_four):
@@ -77,6 +83,19 @@ def test_predictions_are_of_images_in_the_value_range_outside_training(bind, bat
         expected = w * (images / 255.0).sum(axis=(1, 2, 3))
         np.testing.assert_allclose(found[:, 0], expected, rtol=1e-5)
         assert not found[:, 1].any()
+
+
+def test_every_image_has_draws_of_its_own_whatever_the_batches(bind, monkeypatch):
+    predict, _ = bind(variables(), 0)
+    images = np.repeat(images_of(1), 10, axis=0)  # equal: only the draws tell them apart
+    found = {}
+    for size in (4, 10):  # the last batch of four is padded
+        monkeypatch.setattr(evaluate, "BATCH", size)
+        found[size] = predict("noisy", images)
+        assert len(np.unique(found[size])) == found[size].size
+        np.testing.assert_array_equal(predict("noisy", images[:8]), found[size][:8])
+    np.testing.assert_allclose(found[4], found[10], rtol=1e-6)
+    assert not np.isin(predict("noisy", images, 1), found[10]).any()
 
 
 def test_samples_are_the_same_all_along_and_belong_to_the_seed(bind, batches_of_four):
