@@ -39,7 +39,7 @@ from gan_mtl.data import take, to_float
 from gan_mtl.games import Latents, Optimizers, Players, gan, gan_rows
 from gan_mtl.games.latent_models import Kind
 from gan_mtl.run import tables
-from gan_mtl.run.bounds import bound_scores
+from gan_mtl.run.bounds import LOG_WEIGHTS, bound_scores
 from gan_mtl.run.cli import main
 from gan_mtl.run.config import Arm, Config, Spec, chosen_arms
 from gan_mtl.run.evaluate import Evaluation, needed_features, sample_scores, unit_range
@@ -175,7 +175,12 @@ def _validation_frechet(e: Evaluation, count: int) -> float:
 
 
 def evaluate_nats(e: Evaluation, images: int = 1_000, codes: int = 5_000) -> dict[str, Any]:
-    """The bounds on the test images, the importance-weighted one on the first of them."""
+    """The bounds on the test images, the importance-weighted one on the first of them.
+
+    None of a game without a density (the likelihood "optimal"): its cells stay empty.
+    """
+    if LOG_WEIGHTS not in e.game.predict:
+        return {}
     return bound_scores(e, codes=codes, images=images)
 
 

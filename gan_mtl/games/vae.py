@@ -126,7 +126,8 @@ def vae(
     Returns:
         A game that samples mean images, with `predict` for "latents" (means) [n, d],
         "reconstruction" (the mean image of the mean code), "elbo" [n] (in nats, one code, the KL in
-        closed form) and "log_weights" [n, asked].
+        closed form) and "log_weights" [n, asked]. Under the "optimal" likelihood, whose sigma the
+        image chooses for every code, "elbo" bounds no density, and there are no "log_weights".
 
     Raises:
         ValueError: for numbers or names that mean nothing, `bound="iwae"` with another beta or the
@@ -143,6 +144,13 @@ def vae(
             "kl": Objective({"encoder": beta}),
         }
     turn = Turn("model", functools.partial(_losses, plan), rows, optimizer, weighting)
+    predict = {
+        "latents": functools.partial(_means, plan),
+        "reconstruction": functools.partial(_reconstruction, plan),
+        "elbo": functools.partial(_elbo, plan),
+    }
+    if likelihood.kind != "optimal":
+        predict["log_weights"] = functools.partial(_asked, plan, asked)
     return Game(
         functools.partial(_init, plan),
         (turn,),
@@ -150,12 +158,7 @@ def vae(
         sample=functools.partial(_sample, plan),
         latents=functools.partial(_latents, plan),
         generate=functools.partial(_generate, plan),
-        predict={
-            "latents": functools.partial(_means, plan),
-            "reconstruction": functools.partial(_reconstruction, plan),
-            "elbo": functools.partial(_elbo, plan),
-            "log_weights": functools.partial(_asked, plan, asked),
-        },
+        predict=predict,
     )
 
 

@@ -33,12 +33,13 @@ def bound_scores(
         images; `iwae_codes` k, `iwae_images`, and `effective_codes`, the median over images.
 
     Raises:
-        ValueError: for a game that predicts no log weights, or numbers below 1.
+        ValueError: for a game that predicts no log weights (a `vae` under the "optimal" likelihood
+            does not: it is no density), or numbers below 1.
     """
     if LOG_WEIGHTS not in e.game.predict:
         raise ValueError(
             f"bound_scores: the game predicts {sorted(e.game.predict)} and no 'log_weights': take "
-            "games.vae."
+            "games.vae, with another likelihood than 'optimal' (no density: images choose sigma)."
         )
     if codes < 1 or (images is not None and images < 1):
         raise ValueError(f"bound_scores: codes={codes}, images={images}: give 1 or more.")

@@ -20,10 +20,11 @@ from gan_mtl.update import alternating, variables_of
 KEY = jax.random.key(3)
 CONTEXT = Context(KEY, jnp.zeros((), jnp.int32))
 ADAM = optax.adam(1e-3)
+NETWORKS = zoo_codes.encoder(), zoo_codes.decoder()
 
 
 def built(**options):
-    game = games.vae(zoo_codes.encoder(), zoo_codes.decoder(), zoo.LATENTS.dim, ADAM, **options)
+    game = games.vae(*NETWORKS, zoo.LATENTS.dim, ADAM, **options)
     return game, starting(jax.jit(game.init)(KEY, zoo.batch()))
 
 
@@ -136,6 +137,16 @@ def test_predictions_and_samples():
     np.testing.assert_array_equal(
         game.generate(variables, z, None, CONTEXT), game.sample(variables, 6, None, CONTEXT)
     )
+
+
+def test_a_sigma_that_the_image_chooses_has_no_weights():
+    kinds = ("bernoulli", "gaussian", "learned", "optimal")
+    offered = {
+        kind: games.vae(*NETWORKS, 4, ADAM, likelihood=games.Likelihood(kind)).predict.keys()
+        for kind in kinds
+    }
+    assert offered["learned"] - offered["optimal"] == {"log_weights"}
+    assert offered["bernoulli"] == offered["gaussian"] == offered["learned"]
 
 
 def test_errors_name_value_and_remedy():

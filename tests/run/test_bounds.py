@@ -1,5 +1,7 @@
 """The importance-weighted bound of a linear model against its exact likelihood."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import optax
 import pytest
 from scipy import stats
 
+from experiments import vae_versus_gan
 from gan_mtl import games, nets
 from gan_mtl.data import Dataset, Split
 from gan_mtl.run.bounds import bound_scores
@@ -79,3 +82,16 @@ def test_errors_name_value_and_remedy():
     other = e._replace(game=Game(e.game.init, e.game.turns, predict={"class": np.sum}))
     with pytest.raises(ValueError, match=r"predicts \['class'\] and no 'log_weights': take games"):
         bound_scores(other)
+
+
+def test_a_likelihood_that_is_no_density_has_no_bound_and_an_empty_row():
+    """Its sigma is the image's own; the table of nats stands all the same."""
+    arm = vae_versus_gan.Arm(vae_versus_gan.build, vae_versus_gan.Settings(likelihood="optimal"))
+    e = evaluation()._replace(game=arm.build(arm.settings, SPEC))
+    with pytest.raises(ValueError, match="another likelihood than 'optimal'"):
+        bound_scores(e)
+    scores = vae_versus_gan.evaluate_nats(e)
+    config = dataclasses.replace(vae_versus_gan.CONFIG, arms={"free": arm})
+    cell = {"arm": "free", "labels": None, "seed": 0, "scores": scores}
+    row = vae_versus_gan.tabulate_nats(config, [cell]).splitlines()[-1]
+    assert row.count(" - ") == 7
