@@ -18,6 +18,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 BLOCK = 1024  # rows of the similarity matrix that are held at once
+LARGEST = float(np.log(np.finfo(np.float64).max))
 
 
 def mean_entropy(logits: ArrayLike) -> float:
@@ -84,6 +85,9 @@ def importance_weights(
     Args:
         domain_logits: l, the logits of "source" of the source's validation examples, shape [n].
         num_source, num_target: how many examples of both the classifier was trained on.
+
+    Raises:
+        ValueError: also for a logit whose weight no float64 holds, below some -700, or NaN.
     """
     logits = np.asarray(domain_logits, np.float64)
     if logits.ndim != 1:
@@ -92,7 +96,14 @@ def importance_weights(
         raise ValueError(
             f"num_source and num_target: expected at least 1, got {num_source} and {num_target}"
         )
-    return num_source / num_target * np.exp(-logits)
+    log_weights = np.log(num_source / num_target) - logits
+    beyond = np.flatnonzero(~(log_weights < LARGEST))
+    if len(beyond):
+        raise ValueError(
+            f"domain_logits: {logits[beyond[0]]} at [{beyond[0]}] is no logit, or one so sure that "
+            "its weight is infinite; penalise the weights of the classifier of domains more"
+        )
+    return np.exp(log_weights)
 
 
 def importance_weighted_risk(losses: ArrayLike, weights: ArrayLike) -> float:
@@ -120,9 +131,11 @@ def deep_embedded_validation(losses: ArrayLike, weights: ArrayLike) -> float:
     losses, weights = _weighted(losses, weights)
     if len(losses) < 2:
         raise ValueError(f"losses: a variance takes two examples or more, got {len(losses)}")
-    covariance = np.cov(weights * losses, weights)
+    scale = weights.max() or 1.0  # eta has none, and squares of large weights overflow
+    w = weights / scale
+    covariance = np.cov(w * losses, w)
     eta = -covariance[0, 1] / covariance[1, 1] if covariance[1, 1] > 0 else 0.0
-    return float((weights * losses).mean() + eta * weights.mean() - eta)
+    return float(scale * ((w * losses).mean() + eta * w.mean()) - eta)
 
 
 def _weighted(losses: ArrayLike, weights: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

@@ -100,7 +100,8 @@ def picked(
         labels, fold: whose cells.
 
     Raises:
-        ValueError: for another validator, or evaluations that do not hold it.
+        ValueError: for another validator, or evaluations that do not hold it or where it is not
+            finite, by arm and step.
     """
     if by not in BEST:
         raise ValueError(f"by={by!r}: the validators are {', '.join(BEST)}.")
@@ -181,7 +182,13 @@ def _score(line: Mapping[str, Any], score: str, arm: str) -> float:
             f"{arm}, step {line.get('step')}: the evaluation has no {score!r}, it has "
             f"{sorted(line)}; let the experiment's `evaluate` return `picks.scores`."
         )
-    return line[score]
+    value = line[score]
+    if value is None or not math.isfinite(value):
+        raise ValueError(
+            f"{arm}, step {line.get('step')}: {score!r} is {value}, which no choice passes over; "
+            "choose by another validator, or leave the arm out."
+        )
+    return value
 
 
 def _pick(arm: str, line: Mapping[str, Any]) -> Pick:

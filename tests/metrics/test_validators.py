@@ -74,6 +74,19 @@ def test_the_risks_formulas():
     wanted = 6.5 / 3 + eta * 1.5 - eta
     np.testing.assert_allclose(metrics.deep_embedded_validation(losses, weights), wanted)
     np.testing.assert_allclose(metrics.deep_embedded_validation(losses, np.ones(3)), 1.0)
+    assert metrics.deep_embedded_validation(losses, np.zeros(3)) == 0.0
+    huge = 2.0**700  # whose square is infinite
+    wanted = huge * (6.5 / 3 + eta * 1.5) - eta
+    np.testing.assert_allclose(metrics.deep_embedded_validation(losses, huge * weights), wanted)
+
+
+def test_weights_that_no_number_holds_are_refused():
+    """Not exp(710) = inf, from which come inf * 0 and inf - inf."""
+    found = metrics.importance_weights(np.array([-700.0, 0.0, 800.0]), 30, 10)
+    np.testing.assert_allclose(found, [3 * np.exp(700.0), 3.0, 0.0])
+    for bad in (-710.0, -np.inf, np.nan):
+        with pytest.raises(ValueError, match=rf"domain_logits: {bad} at \[1\].*penalise"):
+            metrics.importance_weights(np.array([0.0, bad]), 1, 1)
 
 
 def test_bad_input_is_refused_by_name():

@@ -87,12 +87,25 @@ def test_the_pick_does_not_look_at_the_targets_labels():
     assert picks.oracle(other, ["b"])[0].step == 2
 
 
-def test_what_is_not_a_number_is_never_chosen_and_what_is_not_done_is_left_out():
-    nan = cell("a", 0, line(1, 0.9, snd=float("nan")), line(2, 0.1, snd=0.0))
-    assert picks.picked([nan], ["a"], by="snd")[0].step == 2
-    open_cell = {**nan, "scores": None}
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), None])
+def test_what_is_not_a_number_is_named_and_not_passed_over(value):
+    broken = cell("a", 0, line(1, 0.1, snd=0.0), line(2, 0.9, snd=value))
+    other = cell("b", 0, line(1, 0.3, snd=1.0), line(2, 0.4, snd=2.0))
+    with pytest.raises(ValueError, match=rf"a, step 2: 'snd' is {value}.*another validator"):
+        picks.picked([broken, other], ["b", "a"], by="snd")
+    assert picks.picked([broken, other], ["b"], by="snd") == {0: picks.Pick("b", 2, 0.4)}
+    assert picks.oracle([broken], ["a"]) == {0: picks.Pick("a", 2, 0.9)}
+    wrong = cell("a", 0, line(1, value, snd=0.0))
+    with pytest.raises(ValueError, match=f"a, step 1: 'target_accuracy' is {value}"):
+        picks.last([wrong], "a")
+
+
+def test_what_is_not_done_is_left_out_and_what_is_evaluated_once_is_that():
+    found = cell("a", 0, line(1, 0.9, snd=-1.0), line(2, 0.1, snd=0.0))
+    assert picks.picked([found], ["a"], by="snd")[0].step == 2
+    open_cell = {**found, "scores": None}
     assert picks.picked([open_cell], ["a"], by="snd") == {}
-    once = {**nan, "evaluations": []}  # evaluated at the end alone
+    once = {**found, "evaluations": []}  # evaluated at the end alone
     assert picks.picked([once], ["a"], by="snd")[0].step == 2
 
 
