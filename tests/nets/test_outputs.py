@@ -87,7 +87,9 @@ def test_squash_in_float32_and_by_name():
     assert squash(x, "tanh").dtype == jnp.float32
     np.testing.assert_allclose(squash(x, "sigmoid"), 1 / (1 + np.exp(-np.float32(x))), rtol=1e-6)
     np.testing.assert_array_equal(squash(x, "none"), x.astype(jnp.float32))
-    with pytest.raises(ValueError, match="output='relu' is not one of 'sigmoid', 'tanh', 'none'"):
+    wide = np.asarray(x, np.float32)
+    np.testing.assert_allclose(squash(x, "leaky_relu"), np.maximum(wide, 0.2 * wide), rtol=1e-6)
+    with pytest.raises(ValueError, match="output='relu' is not one of 'sigmoid', 'tanh', 'leaky_"):
         squash(x, "relu")  # type: ignore[arg-type]
 
 
