@@ -138,8 +138,8 @@ def conflict_averse(
         found = jnp.maximum(jax.vmap(solve)(sets), 0)
         errors = jax.vmap(residual)(found)
         return found[jnp.argmin(jnp.where(jnp.isnan(errors), jnp.inf, errors))]
-    y, z, size = _shortest(cosines, a, b)
-    return _polish(solve, residual, dual, y / size, y > z)
+    y, active, size = _shortest(cosines, a, b)
+    return _polish(solve, residual, dual, y / size, active)
 
 
 def power_point(
@@ -214,9 +214,10 @@ def _nonnegative_qp(h: Array, f: Array) -> Array:
 
 
 def _shortest(c: Array, a: Array, b: Array) -> tuple[Array, Array, Array]:
-    """argmin over y >= 0, a' y = 1 of b' y + |y' U|, its slack, both > 0, and the norm.
+    """argmin over y >= 0, a' y = 1 of b' y + |y' U|, which of it are not 0, and the norm.
 
-    On the path the norm's gradient is u / (mu + sqrt(mu^2 + u' u)): the barrier of its cone.
+    Where rounding ended the path early (|y' U| can vanish on it) all count as not 0. On the path
+    the norm's gradient is u / (mu + sqrt(mu^2 + u' u)): the barrier of its cone.
     """
 
     def norm(point):
@@ -241,7 +242,9 @@ def _shortest(c: Array, a: Array, b: Array) -> tuple[Array, Array, Array]:
 
     start = (jnp.ones_like(a) / a.sum(), jnp.ones_like(a), jnp.zeros_like(a[0]))
     point = _interior(prepare, lambda point: point[:2], start, centre=0.3)
-    return point[0], point[1], norm(point)[0]
+    y, z, _ = point
+    early = (y * z).mean() > jnp.finfo(y.dtype).eps
+    return y, (y > z) | early, norm(point)[0]
 
 
 def _interior(prepare: Callable, pairs: Callable, start: tuple, centre: float = 0.0) -> tuple:
