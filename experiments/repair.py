@@ -19,7 +19,8 @@ hole's pixels and over the whole image; accuracy is of a small classifier of who
 There is no published table of these sets to stand beside.
 
 Expected: noise 8 dB above the input; the centre 3 dB above the mean and 10 points of accuracy above
-the input.
+the input. Measured by repairers of one kind (one seed, 3,000 steps, two minutes of a core each):
+noise +9.0 dB; centre +3.3 dB and +45 points. One network for all six: +7.4, +2.6 and +42.
 
 Run:    python -m experiments.repair --data-dir DIR --preset cpu [--data fashion_mnist]
 Check:  --smoke     See: --dry-run     U-Nets, 50,000 steps, five seeds: --preset paper (a GPU)
