@@ -42,6 +42,8 @@ class Invocation:
     """Where it goes; a folder that holds this study is resumed. Default: the next runs/NAME/N."""
     restore_step: int | None = None
     """Resume from this checkpoint in place of the latest."""
+    collect: bool = False
+    """Train nothing: the table of those runs of --workdir that are done."""
     results: str | None = None
     """Also write the results to this file."""
 
@@ -108,20 +110,25 @@ def _main(config: Config, argv: tuple[str, ...]) -> int:
     )
     if asked.dry_run:
         return _dry_run(config)
+    if asked.collect and not asked.workdir:
+        raise ValueError("--collect asks for the runs of a folder: give --workdir.")
     workdir = pathlib.Path(asked.workdir) if asked.workdir else study.new_workdir(config)
     print(f"workdir: {workdir}")
     began = time.perf_counter()
     stopping = _on_signals()
     progress = console()
     try:
-        results = study.run_study(
-            config,
-            origin,
-            workdir,
-            progress=progress,
-            stop=lambda: bool(stopping),
-            restore_step=asked.restore_step,
-        )
+        if asked.collect:
+            results = study.gather(config, origin, workdir)
+        else:
+            results = study.run_study(
+                config,
+                origin,
+                workdir,
+                progress=progress,
+                stop=lambda: bool(stopping),
+                restore_step=asked.restore_step,
+            )
     except Interrupted as stopped:
         line = record.command(origin, ("--workdir", "--restore-step"))
         line = f"{line} {shlex.join(['--workdir', str(workdir)])}"

@@ -10,7 +10,7 @@ import functools
 import json
 import pathlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gan_mtl import data as data_lib
@@ -145,7 +145,30 @@ def run_study(
     features = None
     for fold in config.folds or (None,):
         features = _run_fold(config, origin, workdir, fold, progress, stop, restore_step)
-    results = collect(config, origin, workdir, features)
+    protocol = None
+    if features is not None:
+        known = (features.name, features.digest, features.accuracy)
+        protocol = dict(zip(("name", "hash", "accuracy"), known, strict=True))
+    return _written(collect(config, origin, workdir, protocol), workdir)
+
+
+def gather(config: Config, origin: record.Origin, workdir: pathlib.Path) -> dict[str, Any]:
+    """The results of the cells that are done, written like those of `run_study`; trains nothing.
+
+    The feature network is that of the results that were written before.
+
+    Raises:
+        ValueError: for a workdir without a study, or of another config.
+    """
+    if not (workdir / "config.json").exists():
+        raise ValueError(f"workdir={str(workdir)!r} holds no study whose runs could be collected.")
+    record.claim(config, origin, workdir)
+    before = workdir / "results.json"
+    known = json.loads(before.read_text())["feature_network"] if before.exists() else None
+    return _written(collect(config, origin, workdir, known), workdir)
+
+
+def _written(results: dict[str, Any], workdir: pathlib.Path) -> dict[str, Any]:
     write(workdir / "results.json", json.dumps(results, indent=1))
     write(workdir / "table.md", results["table"])
     if all(cell["scores"] is not None for cell in results["cells"]):
@@ -275,9 +298,16 @@ def _open_cell(config: Config, origin: record.Origin, cell: Cell, spec: Spec, ga
 
 
 def collect(
-    config: Config, origin: record.Origin, workdir: pathlib.Path, features: FeatureNetwork | None
+    config: Config,
+    origin: record.Origin,
+    workdir: pathlib.Path,
+    protocol: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """The study's results from the cells that are done; the scores of others are None."""
+    """The study's results from the cells that are done; the scores of others are None.
+
+    Args:
+        protocol: name, hash and accuracy of the feature network, if there is one.
+    """
     found = []
     for cell in cells_of(config, workdir):
         done = cell.folder / "DONE"
@@ -287,9 +317,6 @@ def collect(
         if config.eval_every:
             one["evaluations"] = read_jsonl(cell.folder / products.SCORES)
         found.append(one)
-    protocol = None
-    if features is not None:
-        protocol = {"name": features.name, "hash": features.digest, "accuracy": features.accuracy}
     return {
         "experiment": origin.module,
         "command": record.command(origin, record.PLACES),

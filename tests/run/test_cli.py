@@ -55,6 +55,25 @@ def test_finished_cells_are_skipped(finished, capsys):
     assert "semi:" not in capsys.readouterr().out
 
 
+def test_what_is_done_can_be_collected_without_training(finished, tmp_path, capsys):
+    before = json.loads((finished / "results.json").read_text())
+    folders = sorted(path for path in finished.rglob("seed-*"))
+    path = tmp_path / "found.json"
+    more = ["--workdir", str(finished), "--seeds", "3", "--collect", "--results", str(path)]
+    assert cli.main(CONFIG, more) == 0
+    found = json.loads(path.read_text())
+    assert len(found["cells"]) == 9 and "step 3/12" not in capsys.readouterr().out
+    done = [cell for cell in found["cells"] if cell["scores"] is not None]
+    assert done == before["cells"] and {cell["seed"] for cell in done} == {0, 1}
+    assert found["feature_network"] == before["feature_network"]
+    assert "--collect" in found["command"]
+    assert sorted(path for path in finished.rglob("seed-*")) == folders
+    assert cli.main(CONFIG, ["--workdir", str(finished), "--seeds", "2", "--collect"]) == 0
+    refused(["--collect"], capsys, "--collect asks for the runs of a folder: give --workdir")
+    nowhere = ["--collect", "--workdir", str(tmp_path / "nowhere")]
+    refused(nowhere, capsys, "holds no study whose runs could be collected")
+
+
 def test_a_run_comes_back_in_three_lines(finished):
     import jax
     import numpy as np
