@@ -10,7 +10,10 @@ of `tuned` are the best of `scenes_tuning`.
 This is no published set: the numbers compare with one another alone. Marks that we set for the
 three-task model: macro F1 0.95, mAP at IoU 0.5 of 0.90, mean IoU 0.80.
 
-Expected: one trunk does about what three networks do, for a third of the cost.
+Expected: one trunk does about what three networks do, for a third of the cost. Measured: Delta-m of
+equal weights 1.31 +- 0.14 % (worse, three seeds), for half of the operations; one seed each of
+uncertainty -0.29, MTAN -0.14, cross-stitch -1.46; uncertainty meets the marks in eight minutes of
+one CPU core, MTAN in half an hour.
 
 Run:    python -m experiments.scenes_multitask --data-dir DIR --preset cpu
 Check:  --smoke     See: --dry-run     40,000 steps, ten seeds: --preset paper (a GPU)
