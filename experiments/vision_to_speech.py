@@ -14,7 +14,7 @@ Expected: little. A first measurement outside of this repository (8x8 digits, fi
 frozen 27.3, 51.7, 61.5, 71.9, random 33.7, 51.3, 56.9, 63.0. Whatever beats scratch at 5 a class by
 more than its standard deviation is news.
 
-Measured (5 a class, three draws, 10 minutes of one core): scratch 67.4 +- 2.9, fine-tuned 66.3, joint
+Measured (5 a class, three draws, 10 minutes of a core): scratch 67.4 +- 2.9, fine-tuned 66.3, joint
 trunk with two heads 69.0; one head, the adversary and CoGAN's tied pairs lose 8 to 11 points.
 
 Run:    python -m experiments.vision_to_speech --data-dir DIR --preset cpu
