@@ -145,10 +145,9 @@ def run_study(
     features = None
     for fold in config.folds or (None,):
         features = _run_fold(config, origin, workdir, fold, progress, stop, restore_step)
-    protocol = None
+    protocol: dict[str, Any] | None = None
     if features is not None:
-        known = (features.name, features.digest, features.accuracy)
-        protocol = dict(zip(("name", "hash", "accuracy"), known, strict=True))
+        protocol = {"name": features.name, "hash": features.digest, "accuracy": features.accuracy}
     return _written(collect(config, origin, workdir, protocol), workdir)
 
 
