@@ -13,7 +13,7 @@ anything was measured. Asked: source-only at least 70 %, the choice at least 8 p
 official split at least 96 %.
 
 Measured in part (one seed, 600 steps, four arms): source-only 68.3 %, the choice 82.0, a blind one
-77.4, the oracle's 90.0; official split 97.2 (three seeds). About 35 s of one CPU core a cell of 600 steps.
+77.4, the oracle's 90.0; official split 97.2 (three seeds). About 35 s of one CPU core a cell.
 
 Run:    python -m experiments.fsdd_speakers --data-dir DIR --preset cpu
 Other:  python -m experiments.fsdd_speakers --data-dir DIR --preset official
