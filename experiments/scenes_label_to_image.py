@@ -18,8 +18,8 @@ trained on all labels finds in its scenes the test maps that they were made from
 distance to the test scenes under a classifier of the largest digit. Settings were not tuned.
 
 Expected: open; no paper has these numbers. Measured (one seed, 1,000 steps, 200 labels, half an
-hour of a core): mAP at 0.5 of 35.9 % without, 48.4 with OASIS's scenes, 53.6 with pix2pix's; mean IoU
-28.9, 30.5, 33.0; with every label 74.3 and 39.2.
+hour of a core): mAP at 0.5 of 35.9 % without, 48.4 with OASIS's scenes, 53.6 with pix2pix's; mean
+IoU 28.9, 30.5, 33.0; with every label 74.3 and 39.2.
 
 Run:    python -m experiments.scenes_label_to_image --data-dir DIR --preset cpu
 Check:  --smoke     See: --dry-run     64x64, 50,000 steps, 5 seeds: --preset paper (a GPU)
