@@ -6,6 +6,7 @@ import pytest
 from gan_mtl.data import check_targets, hide_targets
 from gan_mtl.data.arrays import Split
 from gan_mtl.losses import centres, segmentation
+from gan_mtl.metrics import detection
 
 EMPTY = (0, 0, 0, 0, -1)
 
@@ -153,7 +154,8 @@ def test_hidden_targets_are_gone_and_the_others_stay():
         np.testing.assert_array_equal(hidden.targets[name][1], full.targets[name][1])
         seen = hidden.targets[name][0]
         assert np.all((seen[:, 4] if name == "objects" else seen) == nothing)
-    assert centres.HIDDEN_OBJECTS == -2 and segmentation.IGNORE == 255  # what the losses leave out
+    assert centres.HIDDEN_OBJECTS == detection.UNKNOWN == -2  # what losses and scores leave out
+    assert segmentation.IGNORE == 255
 
 
 def test_what_cannot_be_hidden_is_refused_by_name():
